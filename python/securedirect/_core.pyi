@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the Rust extension offers. Rust owns packets and kernel objects; Python owns policy, time and disk.
+
+Addresses are text ("192.0.2.1"), MAC addresses 6 bytes, times seconds (float) unless said otherwise.
+Everything that asks the kernel raises ``KernelError`` (an OSError with a message that names the step).
+"""
+
+from typing import Any, Literal
+
+class KernelError(OSError):
+    """A step with the kernel failed. ``errno`` is set when the kernel gave one."""
+
+def compile_rules(document: bytes) -> list[tuple[int, str]]:
+    """Compile a rule document; return (index in document, reason) of each rule that cannot be compiled. ValueError: no document."""
+
+class Director:
+    """The XDP program on one interface with its maps (pinned below ``pin_dir``, a folder on bpffs)."""
+
+    def __init__(
+        self,
+        interface: str,
+        *,
+        pin_dir: str,
+        xdp_mode: Literal["auto", "native", "generic"] = "auto",
+        max_flows: int = 262144,
+        max_attackers: int = 65536,
+    ) -> None:
+        """Load the program and its maps; existing pinned maps of the same sizes are taken over. Does not attach."""
+
+    def configure(
+        self,
+        *,
+        vip: str,
+        port: int,
+        mac: bytes,
+        flow_timeout: float,
+        closed_timeout: float,
+        inspect: bool,
+        attacker_expiry: float,
+        prove_source: bool,
+        allow: list[str],
+    ) -> None:
+        """Set what the program answers for. ``inspect=False`` forwards payload unjudged (measurements only). ``allow``: CIDRs never diverted."""
+
+    def set_backend(
+        self,
+        index: int,
+        *,
+        kind: Literal["server", "honeypot"],
+        address: str,
+        mac: bytes | None,
+        up: bool,
+        adopt: bool = False,
+        wscale: int | None = None,
+        mss: int = 1460,
+        sack: bool = True,
+        timestamps: bool = True,
+    ) -> None:
+        """Describe one machine (index 0..255). ``mac`` None = not resolved, nothing is sent there. wscale None = no window scaling."""
+
+    def set_schedule(self, servers: list[int], honeypots: list[int]) -> None:
+        """Slot tables of backend indexes: new connections take ``servers`` in turn; attackers a honeypot by source hash."""
+
+    def attach(self) -> str:
+        """Attach to the interface (replacing a SecureDirect program of before); return the mode, "native" or "generic"."""
+
+    def detach(self) -> None:
+        """Detach from the interface and remove the pins. Idempotent."""
+
+    def counters(self) -> dict[str, int]:
+        """All counters by name; a packet that was dropped is in exactly one ``drop_<reason>``."""
+
+    def attackers(self) -> list[dict[str, Any]]:
+        """{"address", "since", "expires" (seconds from now, negative = past), "sid", "packets"} of each marked source."""
+
+    def attacker_add(self, address: str, *, expiry: float, sid: int = 0) -> None: ...
+    def attacker_remove(self, address: str) -> bool:
+        """False when the address was not marked."""
+
+    def flows(self, limit: int = 1000) -> list[dict[str, Any]]: ...
+    def inspector_fds(self) -> dict[str, int]:
+        """File descriptors of the maps the inspector needs, by name; they stay owned by this object."""
+
+def run_inspector(
+    config: bytes,
+    rules: bytes,
+    fds: dict[str, int],
+) -> None:
+    """Be the inspector until SIGTERM: open AF_XDP sockets, drop all privileges, judge. config: JSON, see daemon/inspector.py."""
+
+class Adopter:
+    """The tc program on a honeypot's interface that lets its TCP stack adopt connections."""
+
+    def __init__(self, interface: str, *, vip: str, port: int, key: bytes) -> None:
+        """Load and attach. ``key``: 16 bytes, shared with the director."""
+
+    def counters(self) -> dict[str, int]: ...
+    def detach(self) -> None: ...
+
+def attach_pass(interface: str) -> None:
+    """Attach an XDP program that passes everything (the lab's veth peers need one, see docs)."""
+
+def detach_xdp(interface: str) -> None: ...
+def measure_xdp(repeat: int = 1000000) -> dict[str, float]:
+    """Nanoseconds a packet on the director's paths by BPF_PROG_TEST_RUN: {"flow_hit", "new_flow", "attacker", "redirect", ...}."""

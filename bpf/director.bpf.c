@@ -1,0 +1,591 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * The director: answers ARP for the virtual IP, keeps the flow table, sends packets to real servers and honeypots by
+ * rewriting their MAC address, and gives every payload that needs a verdict to the inspector through AF_XDP.
+ *
+ * It must never let payload of a flow that belongs to a real server pass by itself (unless inspection is off), and
+ * never lose a packet without counting why.
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+
+#include "sd_maps.h"
+#include "sd_packet.h"
+#include "sd_siphash.h"
+
+#define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
+
+/* Keeps the compiler from leaving out a mask that the verifier needs to see. */
+#define opaque(x) asm volatile("" : "+r"(x))
+
+const volatile __u32 bucket_mask = SD_DEFAULT_BUCKETS - 1; /* set at load with the size of map "flows" */
+
+static __always_inline void count(__u32 which)
+{
+	__u64 *value = bpf_map_lookup_elem(&counters, &which);
+
+	if (value)
+		*value += 1;
+}
+
+static __always_inline int drop(__u32 reason)
+{
+	count(reason);
+	return XDP_DROP;
+}
+
+/* A parsed packet for the service; pointers are valid until the packet is moved. */
+struct packet {
+	struct ethhdr *eth;
+	struct iphdr *ip;
+	struct sd_tcp *tcp;
+	void *end;
+	__u32 tcp_length; /* header */
+	__u32 payload;	  /* bytes */
+	__u64 now;
+};
+
+/* ---- options -------------------------------------------------------------------------------------------------- */
+
+struct tcp_options {
+	__u8 raw[64]; /* 40 in use; a power of two, so that one mask bounds every index */
+	__u32 at, length;
+	__u32 tsecr;
+	__u16 mss;
+	__u8 wscale; /* 0xff: not offered */
+	__u8 seen;   /* SD_OPT_* */
+	__u8 refused; /* MD5 or AO: our servers would ignore such a segment */
+};
+
+#define RAW(o, i) ((o)->raw[(i) & 63])
+
+static long one_option(__u32 i, void *context)
+{
+	struct tcp_options *o = context;
+	__u32 at = o->at;
+	__u8 kind, size;
+
+	if (at >= o->length)
+		return 1;
+	kind = RAW(o, at);
+	if (kind == 0)
+		return 1;
+	if (kind == 1) {
+		o->at = at + 1;
+		return 0;
+	}
+	size = RAW(o, at + 1);
+	if (at + 1 >= o->length || size < 2 || at + size > o->length)
+		return 1;
+	if (kind == 2 && size == 4) {
+		o->mss = RAW(o, at + 2) << 8 | RAW(o, at + 3);
+	} else if (kind == 3 && size == 3) {
+		o->wscale = RAW(o, at + 2) > 14 ? 14 : RAW(o, at + 2);
+		o->seen |= SD_OPT_WSCALE;
+	} else if (kind == 4 && size == 2) {
+		o->seen |= SD_OPT_SACK;
+	} else if (kind == 8 && size == 10) {
+		o->seen |= SD_OPT_TIMESTAMPS;
+		o->tsecr = (__u32)RAW(o, at + 6) << 24 | (__u32)RAW(o, at + 7) << 16 |
+			   (__u32)RAW(o, at + 8) << 8 | RAW(o, at + 9);
+	} else if (kind == 19 || kind == 29) {
+		o->refused = 1;
+	}
+	o->at = at + size;
+	return 0;
+}
+
+/* RFC 9293, section 3.2. A loop by helper: unrolled it has more paths than the verifier walks. */
+static __noinline int walk_options(struct xdp_md *ctx, struct tcp_options *o, __u32 tcp_length)
+{
+	__u32 length = tcp_length - sizeof(struct sd_tcp);
+
+	__builtin_memset(o, 0, sizeof(*o));
+	o->mss = 536; /* RFC 9293: when the option is absent */
+	o->wscale = 0xff;
+	if (tcp_length <= sizeof(struct sd_tcp))
+		return 0;
+	if (length > 40)
+		return -1;
+	if (bpf_xdp_load_bytes(ctx, sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct sd_tcp), o->raw, length))
+		return -1;
+	o->length = length;
+	bpf_loop(40, one_option, o, 0);
+	return 0;
+}
+
+/* ---- flow table ----------------------------------------------------------------------------------------------- */
+
+static __always_inline void mapped(__u8 *out, __be32 address)
+{
+	__u32 *words = (__u32 *)out;
+
+	words[0] = 0;
+	words[1] = 0;
+	words[2] = bpf_htonl(0xffff);
+	words[3] = address;
+}
+
+static __always_inline __u64 flow_hash(const struct sd_config *cfg, const struct packet *p)
+{
+	__u64 word = (__u64)p->ip->saddr << 32 | (__u32)p->tcp->source << 16 | p->tcp->dest;
+
+	return sd_siphash(cfg->hash_key, &word, 1, 1, 3);
+}
+
+static __always_inline struct sd_flow *find_flow(struct sd_bucket *bucket, __u32 tag, const struct packet *p, __u32 *way)
+{
+	__u32 saddr = p->ip->saddr, daddr = p->ip->daddr;
+	__u16 sport = p->tcp->source, dport = p->tcp->dest;
+
+#pragma unroll
+	for (int i = 0; i < SD_WAYS; i++) {
+		struct sd_flow *f = &bucket->way[i];
+
+		if (READ_ONCE(bucket->tag[i]) != tag)
+			continue;
+		if (((__u32 *)f->saddr)[3] == saddr && f->sport == sport && ((__u32 *)f->daddr)[3] == daddr &&
+		    f->dport == dport && ((__u32 *)f->saddr)[2] == bpf_htonl(0xffff)) {
+			*way = i;
+			return f;
+		}
+	}
+	return NULL;
+}
+
+/*
+ * What a flow's place is worth: 0 free, 1 expired, 2 half-open, 3 idle, 4 in use. A flood of SYNs finds only its own kind
+ * to push out (2), unless a connection has been idle for SD_EVICT_IDLE_NS in a full set.
+ */
+static __always_inline __u32 place_worth(const struct sd_config *cfg, __u32 tag, const struct sd_flow *f, __u64 now)
+{
+	__u64 idle, timeout;
+	__u64 owner = READ_ONCE(f->owner);
+
+	if (tag == 0)
+		return 0;
+	if (tag == 1)
+		return 5; /* being written by another CPU */
+	idle = now - READ_ONCE(f->last_seen);
+	if ((__s64)idle < 0)
+		idle = 0;
+	timeout = owner & SD_FLAG_CLOSED	? cfg->closed_timeout_ns :
+		  owner & SD_FLAG_ESTABLISHED	? cfg->flow_timeout_ns :
+						  SD_HALF_OPEN_NS;
+	if (idle >= timeout)
+		return 1;
+	if (!(owner & SD_FLAG_ESTABLISHED))
+		return 2;
+	return idle >= SD_EVICT_IDLE_NS ? 3 : 4;
+}
+
+static __always_inline struct sd_flow *claim_place(const struct sd_config *cfg, struct sd_bucket *bucket, __u64 now,
+						   __u32 *way)
+{
+	__u32 best = 4, chosen = SD_WAYS, old;
+	__u64 oldest = ~0ULL;
+
+#pragma unroll
+	for (int i = 0; i < SD_WAYS; i++) {
+		__u32 worth = place_worth(cfg, READ_ONCE(bucket->tag[i]), &bucket->way[i], now);
+		__u64 seen = READ_ONCE(bucket->way[i].last_seen);
+
+		if (worth < best || (worth == best && worth < 4 && seen < oldest)) {
+			best = worth;
+			oldest = seen;
+			chosen = i;
+		}
+	}
+	if (chosen >= SD_WAYS)
+		return NULL;
+	old = READ_ONCE(bucket->tag[chosen]);
+	if (old == 1 || __sync_val_compare_and_swap(&bucket->tag[chosen], old, 1) != old)
+		return NULL;
+	if (best >= 2)
+		count(SD_C_FLOWS_EVICTED);
+	*way = chosen;
+	return &bucket->way[chosen];
+}
+
+/* ---- sending -------------------------------------------------------------------------------------------------- */
+
+static __always_inline int aim(const struct sd_config *cfg, struct packet *p, __u32 index, __u32 need)
+{
+	struct sd_backend *to = bpf_map_lookup_elem(&backends, &index);
+
+	if (!to || (to->flags & need) != need)
+		return -1;
+	__builtin_memcpy(p->eth->h_dest, to->mac, ETH_ALEN);
+	__builtin_memcpy(p->eth->h_source, cfg->mac, ETH_ALEN);
+	return 0;
+}
+
+static __always_inline int to_server(const struct sd_config *cfg, struct packet *p, const struct sd_flow *f)
+{
+	if (aim(cfg, p, f->server, SD_BACKEND_RESOLVED) < 0)
+		return drop(SD_C_DROP_NO_SERVER);
+	count(SD_C_FORWARDED);
+	return XDP_TX;
+}
+
+/* A dead honeypot never means production: what cannot go to it goes nowhere. */
+static __always_inline int to_honeypot(const struct sd_config *cfg, struct packet *p, const struct sd_flow *f)
+{
+	if (aim(cfg, p, f->honeypot, SD_BACKEND_RESOLVED | SD_BACKEND_UP | SD_BACKEND_HONEYPOT) < 0)
+		return drop(SD_C_DROP_NO_HONEYPOT);
+	count(SD_C_FORWARDED_HONEYPOT);
+	return XDP_TX;
+}
+
+static __always_inline int to_inspector(struct xdp_md *ctx, const struct sd_config *cfg, struct packet *p,
+					struct sd_flow *f, __u32 index, __u32 meta_flags)
+{
+	__u64 owner = __sync_fetch_and_add(&f->owner, SD_COUNT_ONE);
+	struct sd_meta *meta;
+
+	if (owner & SD_FLAG_DIVERTED) /* given away since it was looked at */
+		return to_honeypot(cfg, p, f);
+	if (aim(cfg, p, f->server, SD_BACKEND_RESOLVED) < 0)
+		return drop(SD_C_DROP_NO_SERVER);
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*meta)))
+		return drop(SD_C_DROP_NO_METADATA);
+	meta = (void *)(long)ctx->data_meta;
+	if ((void *)(meta + 1) > (void *)(long)ctx->data)
+		return drop(SD_C_DROP_NO_METADATA);
+	meta->flow = index;
+	meta->count = (__u32)(owner >> 32) + 1;
+	meta->generation = (__u16)(owner >> SD_GEN_SHIFT);
+	meta->flags = meta_flags;
+	meta->magic = SD_META_MAGIC;
+	meta->pad = 0;
+	if (bpf_redirect_map(&xsks, ctx->rx_queue_index, XDP_DROP) != XDP_REDIRECT)
+		return drop(SD_C_DROP_NO_INSPECTOR);
+	count(SD_C_TO_INSPECTOR);
+	return XDP_REDIRECT;
+}
+
+/* ---- ARP ------------------------------------------------------------------------------------------------------ */
+
+/* RFC 826; the answer goes back out of the interface that the question came in by. */
+static __always_inline int answer_arp(struct xdp_md *ctx, const struct sd_config *cfg)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct ethhdr *eth = data;
+	struct sd_arp *arp = (void *)(eth + 1);
+
+	if ((void *)(arp + 1) > end)
+		return XDP_PASS;
+	if (arp->htype != bpf_htons(1) || arp->ptype != bpf_htons(ETH_P_IP) || arp->hlen != ETH_ALEN || arp->plen != 4)
+		return XDP_PASS;
+	if (arp->spa == cfg->vip) /* somebody says that he is the virtual address */
+		return drop(SD_C_DROP_VIP_CONFLICT);
+	if (arp->tpa != cfg->vip)
+		return XDP_PASS;
+	if (arp->op != bpf_htons(1))
+		return drop(SD_C_DROP_NOT_SERVICE);
+	arp->op = bpf_htons(2);
+	__builtin_memcpy(arp->tha, arp->sha, ETH_ALEN);
+	arp->tpa = arp->spa;
+	__builtin_memcpy(arp->sha, cfg->mac, ETH_ALEN);
+	arp->spa = cfg->vip;
+	__builtin_memcpy(eth->h_dest, arp->tha, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, cfg->mac, ETH_ALEN);
+	count(SD_C_ARP_REPLIES);
+	return XDP_TX;
+}
+
+/* ---- new connections ------------------------------------------------------------------------------------------ */
+
+static __always_inline struct sd_attacker *marked_source(__be32 address, __u64 now)
+{
+	__u8 key[16];
+	struct sd_attacker *found;
+
+	mapped(key, address);
+	found = bpf_map_lookup_elem(&attackers, key);
+	return found && found->expires > now ? found : NULL;
+}
+
+static __always_inline int source_allowed(__be32 address)
+{
+	struct sd_allow_key key = {.prefix_length = 128};
+
+	mapped(key.address, address);
+	return bpf_map_lookup_elem(&allow, &key) != NULL;
+}
+
+/* The same source always finds the same honeypot, so that his decoy stays consistent. */
+static __always_inline int choose_honeypot(const struct sd_config *cfg, __be32 source)
+{
+	__u32 n = cfg->n_honeypots, slot;
+
+	if (n == 0 || n > SD_SLOTS)
+		return -1;
+	slot = (bpf_ntohl(source) * 2654435761U >> 8) % n;
+	opaque(slot);
+	return cfg->honeypots[slot & (SD_SLOTS - 1)];
+}
+
+static __always_inline int choose_server(struct sd_config *cfg)
+{
+	__u32 n = cfg->n_servers, slot;
+
+	if (n == 0 || n > SD_SLOTS)
+		return -1;
+	slot = __sync_fetch_and_add(&cfg->round_robin, 1) % n;
+	opaque(slot);
+	return cfg->servers[slot & (SD_SLOTS - 1)];
+}
+
+static __always_inline int new_connection(struct xdp_md *ctx, struct sd_config *cfg, struct packet *p,
+					  struct sd_bucket *bucket, __u32 tag, struct sd_flow *f, __u32 way)
+{
+	struct sd_attacker *mark = marked_source(p->ip->saddr, p->now);
+	struct tcp_options options;
+	__u64 flags = 0, generation;
+	int server = -1, honeypot = -1;
+	__u32 isn = bpf_ntohl(p->tcp->seq);
+
+	if (source_allowed(p->ip->saddr)) {
+		flags = SD_FLAG_ALLOWED;
+		mark = NULL;
+	}
+	if (mark) {
+		honeypot = choose_honeypot(cfg, p->ip->saddr);
+		if (honeypot < 0)
+			return drop(SD_C_DROP_NO_HONEYPOT);
+		flags = SD_FLAG_DIVERTED;
+	} else {
+		server = choose_server(cfg);
+		if (server < 0)
+			return drop(SD_C_DROP_NO_SERVER);
+	}
+	if (walk_options(ctx, &options, p->tcp_length) < 0)
+		return drop(SD_C_DROP_MALFORMED);
+	if (options.refused)
+		return drop(SD_C_DROP_TCP_OPTION);
+	if (f) {
+		/* A closed connection's ports again: the same place, unless another CPU is at it. */
+		if (__sync_val_compare_and_swap(&bucket->tag[way & (SD_WAYS - 1)], tag, 1) != tag)
+			return drop(SD_C_DROP_FLOW_TABLE_FULL);
+	} else {
+		f = claim_place(cfg, bucket, p->now, &way);
+		if (!f)
+			return drop(SD_C_DROP_FLOW_TABLE_FULL);
+	}
+	generation = (READ_ONCE(f->owner) + (1ULL << SD_GEN_SHIFT)) & (0xffffULL << SD_GEN_SHIFT);
+	WRITE_ONCE(f->owner, generation | flags);
+	mapped(f->saddr, p->ip->saddr);
+	mapped(f->daddr, p->ip->daddr);
+	f->sport = p->tcp->source;
+	f->dport = p->tcp->dest;
+	f->server = server < 0 ? 0xffff : server;
+	f->honeypot = honeypot < 0 ? 0xffff : honeypot;
+	f->last_seen = p->now;
+	f->created = p->now;
+	f->client_isn = isn;
+	WRITE_ONCE(f->stream, (__u64)(isn + 1) << 32 | (isn + 1));
+	f->last_ack = 0;
+	f->ack_time = p->now;
+	f->proof_base = 0;
+	f->rtt_us = 0;
+	f->mss = options.mss;
+	f->wscale = options.wscale;
+	f->options = options.seen;
+	f->attack_sid = 0;
+	f->seal = 0;
+	f->diverted_at = 0;
+	barrier();
+	WRITE_ONCE(bucket->tag[way & (SD_WAYS - 1)], tag);
+	if (mark) {
+		__sync_fetch_and_add(&mark->connections, 1);
+		count(SD_C_NEW_FLOWS_HONEYPOT);
+		return to_honeypot(cfg, p, f);
+	}
+	count(SD_C_NEW_FLOWS);
+	return to_server(cfg, p, f);
+}
+
+/* ---- proof of the return path (design.md, section 6) ----------------------------------------------------------- */
+
+/*
+ * The honeypot began its timestamps at a number that only the honeypot's own packets carry. An echo of it shows that the
+ * client receives them: the source address is real and may be marked.
+ */
+static __always_inline void check_proof(struct xdp_md *ctx, const struct sd_config *cfg, struct packet *p,
+					struct sd_flow *f)
+{
+	struct tcp_options options;
+	struct sd_attacker mark = {};
+	__u8 key[16];
+	__u32 elapsed_ms;
+
+	if (walk_options(ctx, &options, p->tcp_length) < 0 || !(options.seen & SD_OPT_TIMESTAMPS))
+		return;
+	elapsed_ms = (__u32)((p->now - f->diverted_at) / 1000000);
+	if (options.tsecr - f->proof_base > elapsed_ms + SD_PROOF_SLACK_MS)
+		return;
+	if (__sync_fetch_and_or(&f->owner, (__u64)SD_FLAG_PROVED) & SD_FLAG_PROVED)
+		return;
+	__sync_fetch_and_and(&f->owner, ~(__u64)SD_FLAG_PROVE);
+	mapped(key, p->ip->saddr);
+	mark.since = p->now;
+	mark.expires = p->now + cfg->attacker_expiry_ns;
+	mark.sid = f->attack_sid;
+	if (bpf_map_update_elem(&attackers, key, &mark, BPF_ANY) == 0)
+		count(SD_C_SOURCES_PROVED);
+}
+
+/* ---- the path of a packet for the virtual IP -------------------------------------------------------------------- */
+
+/* SYN, FIN and RST change what we believe of a connection, so a server must believe them too. */
+static __always_inline int control_checksums_right(const struct packet *p)
+{
+	__u64 sum = sd_sum(p->ip, p->end, 5, 5);
+	__u32 words = p->tcp_length / 4;
+
+	if (sd_fold(sum) != 0xffff)
+		return 0;
+	sum = (__u64)p->ip->saddr + p->ip->daddr + bpf_htonl(IPPROTO_TCP << 16 | p->tcp_length);
+	/* pseudo header: zero, protocol, length as one 32-bit word in network order */
+	sum += sd_sum(p->tcp, p->end, words, 15);
+	return sd_fold(sum) == 0xffff;
+}
+
+static __always_inline int service_packet(struct xdp_md *ctx, struct sd_config *cfg, struct packet *p)
+{
+	__u64 hash = flow_hash(cfg, p), owner;
+	__u32 tag = (__u32)hash | 2, index = (__u32)(hash >> 32) & bucket_mask, way = 0;
+	__u32 seq = bpf_ntohl(p->tcp->seq), ack = bpf_ntohl(p->tcp->ack), next;
+	__u8 flags = p->tcp->flags & 0x3f;
+	struct sd_bucket *bucket = bpf_map_lookup_elem(&flows, &index);
+	struct sd_flow *f;
+
+	if (!bucket)
+		return drop(SD_C_DROP_FLOW_TABLE_FULL);
+	if (flags & (SD_TCP_SYN | SD_TCP_FIN | SD_TCP_RST)) {
+		struct tcp_options options;
+
+		if (p->payload == 0 && !control_checksums_right(p))
+			return drop(SD_C_DROP_CHECKSUM);
+		if (!(flags & SD_TCP_SYN) && p->tcp_length > sizeof(struct sd_tcp)) {
+			if (walk_options(ctx, &options, p->tcp_length) < 0 || options.refused)
+				return drop(SD_C_DROP_TCP_OPTION);
+		}
+	}
+	f = find_flow(bucket, tag, p, &way);
+
+	if (flags & SD_TCP_SYN) {
+		if (flags & (SD_TCP_FIN | SD_TCP_RST | SD_TCP_ACK))
+			return drop(SD_C_DROP_BAD_FLAGS);
+		if (p->payload)
+			return drop(SD_C_DROP_SYN_DATA);
+		if (!f || (READ_ONCE(f->owner) & SD_FLAG_CLOSED) ||
+		    p->now - READ_ONCE(f->last_seen) >= cfg->flow_timeout_ns ||
+		    (!(READ_ONCE(f->owner) & SD_FLAG_ESTABLISHED) && f->client_isn != seq))
+			return new_connection(ctx, cfg, p, bucket, tag, f, way);
+		/* Again the same SYN, or one into a living connection: that server decides (RFC 5961, section 4). */
+		WRITE_ONCE(f->last_seen, p->now);
+		owner = READ_ONCE(f->owner);
+		return owner & (SD_FLAG_DIVERTED | SD_FLAG_TO_HONEYPOT) ? to_honeypot(cfg, p, f) : to_server(cfg, p, f);
+	}
+	if (!f)
+		return drop(SD_C_DROP_NO_FLOW);
+	owner = READ_ONCE(f->owner);
+	if (p->now - READ_ONCE(f->last_seen) >=
+	    (owner & SD_FLAG_ESTABLISHED ? cfg->flow_timeout_ns : SD_HALF_OPEN_NS))
+		return drop(SD_C_DROP_NO_FLOW);
+	WRITE_ONCE(f->last_seen, p->now);
+	next = (__u32)(READ_ONCE(f->stream) >> 32);
+
+	if (flags & SD_TCP_ACK) {
+		if (ack != f->last_ack) {
+			WRITE_ONCE(f->last_ack, ack);
+			WRITE_ONCE(f->ack_time, p->now);
+		}
+		if (!(owner & SD_FLAG_ESTABLISHED) && seq - (f->client_isn + 1) < 1U << 16) {
+			f->rtt_us = (__u32)((p->now - f->created) / 1000);
+			owner = __sync_fetch_and_or(&f->owner, (__u64)SD_FLAG_ESTABLISHED) | SD_FLAG_ESTABLISHED;
+		}
+	}
+	if (owner & SD_FLAG_SILENT)
+		return drop(SD_C_DROP_SILENCED);
+	if (owner & SD_FLAG_PROVE)
+		check_proof(ctx, cfg, p, f);
+	if (owner & SD_FLAG_DIVERTED) {
+		if (flags & (SD_TCP_FIN | SD_TCP_RST))
+			__sync_fetch_and_or(&f->owner, (__u64)SD_FLAG_CLOSED);
+		return to_honeypot(cfg, p, f);
+	}
+	if (p->payload || ((flags & SD_TCP_FIN) && seq != next)) {
+		if (!(flags & SD_TCP_ACK) || (flags & SD_TCP_RST))
+			return drop(SD_C_DROP_BAD_FLAGS);
+		if (cfg->flags & SD_CONFIG_INSPECT)
+			return to_inspector(ctx, cfg, p, f, index * SD_WAYS + way,
+					    marked_source(p->ip->saddr, p->now) ? SD_META_MARKED : 0);
+		WRITE_ONCE(f->stream, (__u64)(seq + p->payload) << 32 | (seq + p->payload));
+		return to_server(cfg, p, f);
+	}
+	if (!(flags & (SD_TCP_ACK | SD_TCP_RST)))
+		return drop(SD_C_DROP_BAD_FLAGS);
+	if ((flags & (SD_TCP_FIN | SD_TCP_RST)) && seq == next)
+		__sync_fetch_and_or(&f->owner, (__u64)SD_FLAG_CLOSED);
+	return owner & SD_FLAG_TO_HONEYPOT ? to_honeypot(cfg, p, f) : to_server(cfg, p, f);
+}
+
+SEC("xdp")
+int director(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct ethhdr *eth = data;
+	struct packet p = {};
+	struct sd_config *cfg;
+	__u32 zero = 0, total;
+
+	cfg = bpf_map_lookup_elem(&config, &zero);
+	if (!cfg || !(cfg->flags & SD_CONFIG_READY))
+		return XDP_PASS; /* the kernel owns no virtual IP: nothing of it can be delivered */
+	if ((void *)(eth + 1) > end)
+		return XDP_PASS;
+	if (eth->h_proto == bpf_htons(ETH_P_ARP))
+		return answer_arp(ctx, cfg);
+	if (eth->h_proto != bpf_htons(ETH_P_IP))
+		return XDP_PASS;
+	p.eth = eth;
+	p.ip = (void *)(eth + 1);
+	p.end = end;
+	if ((void *)(p.ip + 1) > end)
+		return XDP_PASS;
+	if (p.ip->daddr != cfg->vip)
+		return XDP_PASS;
+
+	/* From here on nothing reaches the director's own kernel. */
+	if (p.ip->version != 4 || p.ip->ihl < 5)
+		return drop(SD_C_DROP_MALFORMED);
+	if (p.ip->frag_off & bpf_htons(0x3fff))
+		return drop(SD_C_DROP_FRAGMENT);
+	if (p.ip->protocol != IPPROTO_TCP)
+		return drop(SD_C_DROP_NOT_SERVICE);
+	if (p.ip->ihl != 5)
+		return drop(SD_C_DROP_IP_OPTIONS);
+	p.tcp = (void *)(p.ip + 1);
+	if ((void *)(p.tcp + 1) > end)
+		return drop(SD_C_DROP_MALFORMED);
+	if (p.tcp->dest != cfg->port)
+		return drop(SD_C_DROP_NOT_SERVICE);
+	total = bpf_ntohs(p.ip->tot_len);
+	p.tcp_length = (p.tcp->offset >> 4) * 4;
+	if (p.tcp_length < sizeof(struct sd_tcp) || total < sizeof(struct iphdr) + p.tcp_length ||
+	    (void *)p.ip + total > end)
+		return drop(SD_C_DROP_MALFORMED);
+	p.payload = total - sizeof(struct iphdr) - p.tcp_length;
+	p.now = bpf_ktime_get_coarse_ns();
+	return service_packet(ctx, cfg, &p);
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -99,6 +99,7 @@ MISTAKES: list[tuple[str, str, int, int, str, str]] = [
     ids=[case[0] for case in MISTAKES],
 )
 def test_mistakes(tmp_path: Path, text: str, line: int, column: int, message: str, hint: str) -> None:
+    (tmp_path / "adopt.key").write_text("00" * 16)
     path = write(tmp_path, text)
     with pytest.raises(ConfigError) as caught:
         load_config(path)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every event there is. What is not in here is never written; the names are a contract with whoever reads the
+log.
+
+An event is one JSON object per line in Suricata's EVE form. All have ``timestamp`` (ISO 8601 with offset) and
+``event_type``. A match of a rule is an ``alert``, exactly as Suricata writes it. What Suricata has no word
+for is a ``securedirect`` event: its ``securedirect`` object has ``event``, one of the ids below, and that
+event's own keys. Events of a connection have ``flow_id``, ``src_ip``, ``src_port``, ``dest_ip``,
+``dest_port``, ``proto``; the same ``flow_id`` joins a diversion with the alerts that caused it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    """``event_type`` of a line."""
+
+    ALERT = "alert"
+    """A rule matched: ``alert`` = action, gid, signature_id, rev, signature, category, severity; ``http``."""
+    SECUREDIRECT = "securedirect"
+    """An event of the project's own, see ``EventId``."""
+
+
+class EventId(StrEnum):
+    """``securedirect.event`` of a line. The comment below each says when it is written and with which
+    keys."""
+
+    DIVERSION = "diversion"
+    """A connection was taken from a server: ``server`` (spared), ``honeypot``, ``sid``, ``adopted``,
+    ``held_us``."""
+    CONNECTION_RESET = "connection_reset"
+    """The inspector ended a connection that it could not judge or carry on: ``reason``."""
+    MATCH_LIMIT = "match_limit"
+    """A rule's evaluation reached its bound of steps on a request: ``sid``."""
+    SOURCE_MARKED = "source_marked"
+    """A source goes to the honeypot from now on (``src_ip``): ``sid`` (0 = by an operator), ``expires``,
+    ``by``."""
+    SOURCE_EXPIRED = "source_expired"
+    """A source's mark ran out (``src_ip``): it is served by production again."""
+    SOURCE_REMOVED = "source_removed"
+    """An operator took a source's mark away, or it is on the allow-list now (``src_ip``): ``by``."""
+    SERVER_UP = "server_up"
+    """A server answers its health checks: ``name``, ``address``."""
+    SERVER_DOWN = "server_down"
+    """A server left the pool: ``name``, ``address``, ``reason``."""
+    HONEYPOT_UP = "honeypot_up"
+    """A honeypot answers its health checks: ``name``, ``address``."""
+    HONEYPOT_DOWN = "honeypot_down"
+    """A honeypot is gone: ``name``, ``address``, ``reason``. Its traffic is dropped, never given to
+    production."""
+    INSPECTOR_STARTED = "inspector_started"
+    """The inspector runs and judges: ``pid``, ``ms`` (since its start)."""
+    INSPECTOR_FAILED = "inspector_failed"
+    """The inspector could not start or had to give up: ``message``."""
+    INSPECTOR_RESTARTED = "inspector_restarted"
+    """The inspector ended unasked and was started anew: ``reason``, ``pid`` (of the new one),
+    ``restarts``."""
+    EVENTS_LOST = "events_lost"
+    """Events could not be passed on or written: ``count``."""
+    STARTED = "started"
+    """The director serves: ``interface``, ``vip``, ``port``, ``rules``, ``taken_over``."""
+    STOPPED = "stopped"
+    """The director was shut down in order."""
+
+
+INSPECTOR_EVENTS = frozenset(
+    {
+        EventId.DIVERSION,
+        EventId.CONNECTION_RESET,
+        EventId.MATCH_LIMIT,
+        EventId.INSPECTOR_STARTED,
+        EventId.INSPECTOR_FAILED,
+        EventId.EVENTS_LOST,
+    }
+)
+"""Those that come from the inspector; all others are the supervisor's."""

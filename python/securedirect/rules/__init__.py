@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rule files of Snort 2, Snort 3 and Suricata: parsed, judged, and turned into the document the matcher
+loads.
+"""
+
+from securedirect.rules.load import DEFAULT_RULES, RuleEntry, RuleReport, load_rule_files
+
+__all__ = ["DEFAULT_RULES", "RuleEntry", "RuleReport", "load_rule_files"]

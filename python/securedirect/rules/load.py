@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loads rule files: every rule ends as exactly one entry of the report, the loaded ones in the rule
+document.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from securedirect.errors import ConfigError
+from securedirect.rules.addresses import describe_ranges
+from securedirect.rules.classification import BUILTIN, Classification, read_classification
+from securedirect.rules.compile import STATUSES, Status, judge, rule_document
+from securedirect.rules.dialect import guess_dialect
+from securedirect.rules.lexer import RuleText, as_text, rule_texts
+from securedirect.rules.model import DIALECTS, Dialect, ParsedRule
+from securedirect.rules.parser import parse_rule
+from securedirect.rules.policy import UNKNOWN_PRIORITY, Action, Policy
+from securedirect.rules.reader import read_rule
+
+DEFAULT_RULES = Path(__file__).with_name("default.rules")
+"""The rule file that the product ships."""
+
+DOCUMENT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RuleEntry:
+    """How one rule ended. ``line`` from 1; ``column`` from 1 where a broken rule is wrong, else 0.
+
+    ``reason``: why a rule is not loaded, or a remark on one that is. ``action`` and ``decided_by`` are empty
+    unless it is loaded. ``hint`` and ``source`` (the faulty physical line) are set for broken rules.
+    """
+
+    file: str
+    line: int
+    gid: int
+    sid: int
+    rev: int
+    msg: str
+    status: Status
+    reason: str = ""
+    action: Action | Literal[""] = ""
+    decided_by: str = ""
+    classtype: str = ""
+    dialect: str = ""
+    column: int = 0
+    hint: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class RuleReport:
+    """What became of the rules of some files. ``document``: JSON bytes for the matcher.
+
+    ``unused_overrides``: keys of the overrides that met no rule.
+    """
+
+    document: bytes
+    entries: tuple[RuleEntry, ...]
+    unused_overrides: tuple[str, ...] = ()
+    counts: Mapping[Status, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        counted = Counter(entry.status for entry in self.entries)
+        object.__setattr__(self, "counts", {status: counted[status] for status in STATUSES})
+
+    def raise_if_broken(self) -> None:
+        """ConfigError naming the first broken rule, when there is one."""
+        broken = [entry for entry in self.entries if entry.status == "broken"]
+        if not broken:
+            return
+        first = broken[0]
+        others = f" ({len(broken) - 1} more broken: see securedirect rules check)" if len(broken) > 1 else ""
+        hint = first.hint or "correct the rule, or comment it out with '#'"
+        raise ConfigError(
+            first.reason + others, file=first.file, line=first.line, column=first.column, hint=hint
+        )
+
+
+def load_rule_files(
+    paths: Sequence[Path | str],
+    *,
+    dialect: Literal["auto", "snort2", "snort3", "suricata"] = "auto",
+    service_ports: Sequence[int] | None = (80,),
+    technologies: Iterable[str] | None = None,
+    overrides: Mapping[str, str] | None = None,
+    include_disabled: bool = False,
+) -> RuleReport:
+    """Read rule files, decide each rule's action and build the rule document.
+
+    ``dialect`` "auto": guessed for each file. ``service_ports``: ports of the protected service; loaded
+    rules for other ports are left out of the document (None: all are kept). ``technologies``, ``overrides``:
+    see ``policy``. ``include_disabled``: load commented-out rules too. Raises ConfigError for a file that
+    cannot be read, a wrong override or classification.config; broken rules are entries (``raise_if_broken``).
+    """
+    if dialect != "auto" and dialect not in DIALECTS:
+        raise ConfigError(f"rules: no dialect {dialect!r}", hint="auto, snort2, snort3 or suricata")
+    policy = Policy.of(technologies, overrides)
+    loader = _Loader(policy, service_ports, include_disabled)
+    for path in paths:
+        loader.load(Path(path), None if dialect == "auto" else dialect)
+    loader.ask_matcher()
+    return RuleReport(loader.document(), tuple(loader.entries), loader.unused_overrides())
+
+
+class _Loader:
+    """Collects the entries and document rules of the files loaded so far."""
+
+    def __init__(self, policy: Policy, service_ports: Sequence[int] | None, include_disabled: bool) -> None:
+        self.policy = policy
+        self.service_ports = service_ports
+        self.include_disabled = include_disabled
+        self.entries: list[RuleEntry] = []
+        self.rules: list[dict[str, Any]] = []
+        self.places: list[int] = []
+        """For each of ``rules`` the index of its entry."""
+        self.classes: dict[Path, dict[str, Classification]] = {}
+        self.used: set[str] = set()
+
+    def load(self, path: Path, dialect: Dialect | None) -> None:
+        text = read_rule_file(path)
+        chosen = dialect or guess_dialect(text)
+        classes = self._classes(path.parent)
+        for rule_text in rule_texts(text, multiline=chosen == "snort3"):
+            self._add(rule_text, path, chosen, classes)
+
+    def _classes(self, folder: Path) -> dict[str, Classification]:
+        if folder not in self.classes:
+            file = folder / "classification.config"
+            self.classes[folder] = {**BUILTIN, **(read_classification(file) if file.is_file() else {})}
+        return self.classes[folder]
+
+    def _add(
+        self, text: RuleText, path: Path, dialect: Dialect, classes: Mapping[str, Classification]
+    ) -> None:
+        file = str(path)
+        try:
+            parsed = parse_rule(text.text, text.start)
+        except ConfigError as error:
+            if not text.disabled:  # a comment that is no rule is a comment
+                self.entries.append(_broken(text, file, dialect, error, None))
+            return
+        if text.disabled and not self.include_disabled:
+            entry = _named(parsed, file, text.line, dialect)
+            if entry is not None:
+                self.entries.append(entry)
+            return
+        try:
+            rule = read_rule(parsed, dialect)
+        except ConfigError as error:
+            self.entries.append(_broken(text, file, dialect, error, parsed))
+            return
+        verdict = judge(rule)
+        classification = classes.get(rule.classtype)
+        reason = verdict.reason
+        action: Action | Literal[""] = ""
+        decided_by = ""
+        if verdict.status == "loaded":
+            decision = self.policy.decide(rule, file, classification)
+            action, decided_by = decision.action, decision.decided_by
+            if decided_by.startswith("override "):
+                self.used.add(decided_by.removeprefix("override "))
+            ports = verdict.reach.ports
+            here = ports is None or self.service_ports is None or _meets(ports, self.service_ports)
+            if ports is not None and not (self.service_ports is not None and here):
+                reason = f"only for port {describe_ranges(ports)}"
+            if action != "off" and here:
+                self.places.append(len(self.entries))
+                self.rules.append(
+                    rule_document(
+                        rule,
+                        action=action,
+                        category=classification.description if classification else "",
+                        priority=rule.priority
+                        or (classification.priority if classification else UNKNOWN_PRIORITY),
+                        file=path.name,
+                        line=text.line,
+                        ports=ports,
+                    )
+                )
+        self.entries.append(
+            RuleEntry(
+                file,
+                text.line,
+                rule.gid,
+                rule.sid,
+                rule.rev,
+                rule.msg,
+                verdict.status,
+                reason,
+                action,
+                decided_by,
+                rule.classtype,
+                dialect,
+            )
+        )
+
+    def ask_matcher(self) -> None:
+        """Let the matcher compile the document; rules that it refuses become unsupported with its reason."""
+        compile_rules = _matcher()
+        if compile_rules is None or not self.rules:
+            return
+        refused = dict(compile_rules(self.document()))
+        for index, reason in refused.items():
+            place = self.places[index]
+            self.entries[place] = replace(
+                self.entries[place], status="unsupported", reason=reason, action="", decided_by=""
+            )
+        if refused:
+            kept = [index for index in range(len(self.rules)) if index not in refused]
+            self.rules = [self.rules[index] for index in kept]
+            self.places = [self.places[index] for index in kept]
+
+    def document(self) -> bytes:
+        services = [{"name": "http", "ports": list(self.service_ports or ())}]
+        return json.dumps(
+            {"version": DOCUMENT_VERSION, "services": services, "rules": self.rules}, separators=(",", ":")
+        ).encode()
+
+    def unused_overrides(self) -> tuple[str, ...]:
+        return tuple(key for key in self.policy.overrides if key not in self.used)
+
+
+def read_rule_file(path: Path) -> str:
+    """A rule file's bytes as latin-1. ConfigError with what to do when it cannot be read."""
+    try:
+        return path.read_bytes().decode("latin-1")
+    except FileNotFoundError:
+        hint = "check the path; relative ones in the configuration start at its own folder"
+        message = "there is no such rule file"
+    except IsADirectoryError:
+        hint, message = (
+            "name the files in it, for example with a shell pattern: FOLDER/*.rules",
+            "this is a folder",
+        )
+    except OSError as error:
+        hint, message = "make it readable for this user", f"the rule file cannot be read: {error.strerror}"
+    raise ConfigError(message, file=str(path), hint=hint)
+
+
+def _matcher() -> Any:
+    """The matcher's compiler, None where the extension is not built (a checkout without ``make``)."""
+    try:
+        from securedirect import _core
+    except ImportError:
+        return None
+    return _core.compile_rules
+
+
+def _meets(ports: tuple[tuple[int, int], ...], service_ports: Sequence[int]) -> bool:
+    return any(low <= port <= high for low, high in ports for port in service_ports)
+
+
+def _named(parsed: ParsedRule, file: str, line: int, dialect: Dialect) -> RuleEntry | None:
+    """The entry of a commented-out rule, None for a comment that only looks like one (it has no sid)."""
+    values = {option.name: option.value or "" for option in parsed.options}
+    if not values.get("sid", "").strip().isdigit():
+        return None
+    return RuleEntry(
+        file,
+        line,
+        _whole(values.get("gid", ""), 1),
+        _whole(values["sid"], 0),
+        _whole(values.get("rev", ""), 0),
+        as_text(values.get("msg", "").strip().strip('"')),
+        "disabled",
+        "commented out in the file",
+        classtype=values.get("classtype", "").strip().lower(),
+        dialect=dialect,
+    )
+
+
+def _whole(text: str, otherwise: int) -> int:
+    text = text.strip()
+    return int(text) if text.isdigit() and len(text) < 11 else otherwise
+
+
+def _broken(
+    text: RuleText, file: str, dialect: Dialect, error: ConfigError, parsed: ParsedRule | None
+) -> RuleEntry:
+    offset = error.column - 1
+    # An error about the rule as a whole stands at its beginning.
+    line, column = text.place(max(offset, text.start))
+    named = _named(parsed, file, text.line, dialect) if parsed else None
+    return RuleEntry(
+        file,
+        line,
+        named.gid if named else 1,
+        named.sid if named else 0,
+        named.rev if named else 0,
+        named.msg if named else "",
+        "broken",
+        error.message,
+        classtype=named.classtype if named else "",
+        dialect=dialect,
+        column=column,
+        hint=error.hint,
+        source=text.physical(line),
+    )

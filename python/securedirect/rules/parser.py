@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parses a rule's header and cuts its body into options, the same way for every dialect.
+
+Options end at the first unescaped ``;`` whatever the quotes say: in every published set a semicolon inside
+quotes is escaped, and rules with a bare quote exist. Errors are ``ConfigError`` whose ``column`` is the
+offset in the text plus 1; the caller, who knows the file, turns it into line and column.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from functools import lru_cache
+from typing import NoReturn
+
+from securedirect.errors import ConfigError
+from securedirect.rules.lexer import ACTIONS
+from securedirect.rules.model import Addresses, Header, Option, ParsedRule, Ports
+
+# Possessive quantifiers keep this linear on any text.
+_OPTION = re.compile(r"\s*+([A-Za-z][\w.\-]*+)\s*+(?:(:)\s*+((?:[^;\\]++|\\.)*+))?;", re.DOTALL | re.ASCII)
+_NAME = re.compile(r"\s*+([A-Za-z][\w.\-]*+)\s*+(:?)", re.ASCII)
+_WORD = re.compile(r"[^\s(]+")
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_][\w.\-]*)\}?\Z")
+_PORT_NUMBER = re.compile(r"\d{1,5}\Z")
+
+PROTOCOLS = frozenset(
+    """
+    tcp udp icmp ip tcp-pkt tcp-stream pkthdr ipv4 ipv6 ip4 ip6 icmpv4 icmpv6 icmp4 icmp6 sctp http
+    http1 http2 http3 ftp ftp-data tls ssl smb dns smtp ssh imap pop3 nfs nntp krb5 tftp dhcp rdp
+    rfb snmp sip ike quic mqtt modbus dnp3 dcerpc telnet pgsql websocket ntp enip bittorrent-dht
+    template mdns ldap doh2 file user arp ether udp-stream s7commplus cip msn jabber irc dce netflow
+    """.split()
+)
+
+
+def fail(offset: int, message: str, hint: str = "") -> NoReturn:
+    """Raise the error of a rule text at ``offset``."""
+    raise ConfigError(message, column=offset + 1, hint=hint)
+
+
+def parse_rule(text: str, start: int = 0) -> ParsedRule:
+    """Parse the rule that begins at ``start``. ConfigError (column = offset + 1) when it is none."""
+    opening = text.find("(", start)
+    if opening < 0:
+        _explain_no_rule(text, start)
+    try:
+        header = parse_header(text[start:opening])
+    except ConfigError as error:
+        raise ConfigError(error.message, column=error.column + start, hint=error.hint) from None
+    options: list[Option] = []
+    position = opening + 1
+    match = _OPTION.match
+    while found := match(text, position):
+        name, colon, value = found.groups()
+        options.append(
+            Option(
+                name.lower(),
+                value if colon else None,
+                found.start(1),
+                found.start(3) if colon else found.end(1),
+            )
+        )
+        position = found.end()
+    rest = text[position:]
+    stripped = rest.strip()
+    if stripped.startswith(")"):
+        after = stripped[1:].strip()
+        if after and not after.startswith("#"):
+            fail(
+                position + rest.index(")") + 1,
+                "there is text after the closing parenthesis of the rule",
+                "one rule a line; a parenthesis inside an option needs a ';' before the rule's own end",
+            )
+        if not options:
+            fail(
+                opening,
+                "the rule has no options",
+                'at least msg, sid and a content: (msg:"..."; content:"..."; sid:1;)',
+            )
+        return ParsedRule(header, tuple(options))
+    _explain_option(text, position, stripped)
+
+
+def _explain_option(text: str, position: int, stripped: str) -> NoReturn:
+    position += len(text[position:]) - len(text[position:].lstrip())
+    if not stripped:
+        fail(
+            len(text.rstrip()),
+            "the rule ends without its closing parenthesis",
+            "end it with ')' after the last ';'",
+        )
+    found = _NAME.match(text, position)
+    if found is None:
+        if stripped.startswith(";"):
+            fail(position, "empty option", "remove the extra ';'")
+        fail(
+            position,
+            f"an option must begin with its name, here stands {stripped[:1]!r}",
+            "write name:value; or name;",
+        )
+    if found[2]:
+        fail(
+            position,
+            f"option '{found[1]}' is not ended by ';'",
+            "every option ends with ';', the last one too; a ';' inside a value is written '\\;'",
+        )
+    fail(
+        found.end(),
+        f"after option name '{found[1]}' a ':' or ';' is missing",
+        "write name:value; or name; with a ';' after every option",
+    )
+
+
+def _explain_no_rule(text: str, start: int) -> NoReturn:
+    word = text[start:].split(None, 1)[0] if text[start:].strip() else ""
+    if word in ACTIONS:
+        fail(
+            len(text.rstrip()),
+            "the rule has no '(' and no options",
+            "ACTION PROTOCOL SOURCE PORT -> DESTINATION PORT (options)",
+        )
+    if word == "include":
+        fail(start, "'include' is not followed here", "name the included file itself among the rule files")
+    if word in ("var", "ipvar", "portvar", "config", "preprocessor", "output", "event_filter", "suppress"):
+        fail(start, f"'{word}' belongs in Snort's configuration, not in a rule file", "remove the line")
+    fail(start, f"no rule begins with {word!r}", "a rule begins with alert, drop, ...; a comment with '#'")
+
+
+@lru_cache(maxsize=8192)
+def parse_header(text: str) -> Header:
+    """Parse what stands before the opening parenthesis. ConfigError's column is the offset in ``text`` plus
+    1.
+    """
+    words = _words(text)
+    if not words:
+        fail(0, "the rule has no header", "ACTION PROTOCOL SOURCE PORT -> DESTINATION PORT (options)")
+    at, action = words[0]
+    if action not in ACTIONS:
+        fail(at, f"unknown action '{action}'", "known: alert, drop, reject, block, pass, log")
+    if len(words) == 1:
+        fail(
+            at + len(action),
+            "the protocol is missing",
+            "for example: alert tcp any any -> $HOME_NET 80 (...)",
+        )
+    at, protocol = words[1]
+    if protocol.lower() not in PROTOCOLS:
+        fail(at, f"unknown protocol '{protocol}'", "for example tcp, http, udp, ip")
+    anywhere, all_ports = Addresses("any"), Ports("any")
+    if len(words) == 2:  # Snort 3's service rule: alert http (...)
+        return Header(action, protocol.lower(), anywhere, all_ports, "->", anywhere, all_ports)
+    if len(words) != 7:
+        at = words[-1][0]
+        if len(words) > 7:
+            fail(
+                words[7][0],
+                f"the header has {len(words)} words instead of 7",
+                "blanks are allowed in [lists] only",
+            )
+        fail(
+            at + len(words[-1][1]),
+            f"the header has {len(words)} words instead of 7",
+            "ACTION PROTOCOL SOURCE PORT -> DESTINATION PORT (options)",
+        )
+    at, direction = words[4]
+    if direction == "=>":  # Suricata's transactional rule: the same towards the server
+        direction = "->"
+    if direction not in ("->", "<>"):
+        fail(at, f"unknown direction '{direction}'", "write -> or <>")
+    return Header(
+        action,
+        protocol.lower(),
+        parse_addresses(words[2][1], words[2][0]),
+        parse_ports(words[3][1], words[3][0]),
+        direction,
+        parse_addresses(words[5][1], words[5][0]),
+        parse_ports(words[6][1], words[6][0]),
+    )
+
+
+def _words(text: str) -> list[tuple[int, str]]:
+    """Words of a header; blanks inside brackets do not separate."""
+    words: list[tuple[int, str]] = []
+    position = 0
+    while position < len(text):
+        if text[position].isspace():
+            position += 1
+            continue
+        begin = position
+        depth = 0
+        while position < len(text) and (depth or not text[position].isspace()):
+            if text[position] == "[":
+                depth += 1
+            elif text[position] == "]":
+                depth -= 1
+                if depth < 0:
+                    fail(position, "']' without '['", "lists are written [a,b,c]")
+            position += 1
+        if depth:
+            fail(begin, "the list is not closed with ']'", "lists are written [a,b,c]")
+        words.append((begin, text[begin:position]))
+    return words
+
+
+def _elements(text: str, at: int) -> list[tuple[int, str]]:
+    """The elements of the list ``text`` (with its brackets), stripped, with their offsets."""
+    found: list[tuple[int, str]] = []
+    depth = 0
+    begin = 1
+    for position in range(1, len(text)):
+        sign = text[position]
+        if (sign == "," and not depth) or position == len(text) - 1:
+            element = text[begin:position]
+            stripped = element.strip()
+            if not stripped:
+                fail(at + begin, "an element of the list is empty", "lists are written [a,b,c]")
+            found.append((at + begin + len(element) - len(element.lstrip()), stripped))
+            begin = position + 1
+        elif sign == "[":
+            depth += 1
+        elif sign == "]":
+            depth -= 1
+    return found
+
+
+def parse_addresses(text: str, at: int = 0, depth: int = 0) -> Addresses:
+    """Parse an address: any, $VARIABLE, address, CIDR, [list], each with ``!`` before it."""
+    negated = text.startswith("!")
+    if negated:
+        text, at = text[1:].lstrip(), at + 1
+    if text.startswith("["):
+        if not text.endswith("]"):
+            fail(at, f"'{text}' is no address list", "lists are written [a,b,c]")
+        if depth > 8:
+            fail(at, "lists are nested too deeply", "write one flat list")
+        return Addresses(
+            "list", "", negated, tuple(parse_addresses(e, p, depth + 1) for p, e in _elements(text, at))
+        )
+    if text.lower() == "any":
+        if negated:
+            fail(at, "'!any' is nothing", "remove the '!'")
+        return Addresses("any")
+    if text.startswith("$"):
+        found = _VARIABLE.match(text)
+        if found is None:
+            fail(at, f"'{text}' is no variable name", "for example $HOME_NET")
+        return Addresses("variable", found[1], negated)
+    address = text
+    try:
+        if "-" in address:  # Suricata's range
+            for part in address.split("-", 1):
+                ipaddress.ip_address(part.strip())
+        elif "/" in address:
+            ipaddress.ip_network(address, strict=False)
+        else:
+            ipaddress.ip_address(address)
+    except ValueError:
+        fail(
+            at,
+            f"'{text}' is no address",
+            "an address, a CIDR such as 192.0.2.0/24, $HOME_NET, any, or a [list]",
+        )
+    return Addresses("address", address, negated)
+
+
+def parse_ports(text: str, at: int = 0, depth: int = 0) -> Ports:
+    """Parse ports: any, $VARIABLE, 80, 1024:, :1023, 80:90, [list], each with ``!`` before it."""
+    negated = text.startswith("!")
+    if negated:
+        text, at = text[1:].lstrip(), at + 1
+    if text.startswith("["):
+        if not text.endswith("]"):
+            fail(at, f"'{text}' is no port list", "lists are written [80,8000:8080]")
+        if depth > 8:
+            fail(at, "lists are nested too deeply", "write one flat list")
+        return Ports(
+            "list", "", negated, items=tuple(parse_ports(e, p, depth + 1) for p, e in _elements(text, at))
+        )
+    if text.lower() == "any":
+        if negated:
+            fail(at, "'!any' is nothing", "remove the '!'")
+        return Ports("any")
+    if text.startswith("$"):
+        found = _VARIABLE.match(text)
+        if found is None:
+            fail(at, f"'{text}' is no variable name", "for example $HTTP_PORTS")
+        return Ports("variable", found[1], negated)
+    low_text, colon, high_text = text.partition(":")
+    low_text, high_text = low_text.strip(), high_text.strip()
+    if not colon:
+        high_text = low_text
+    elif not low_text and not high_text:
+        fail(at, "':' is no port range", "write 1024: or :1023 or 80:90")
+    for part in (low_text, high_text):
+        if part and (not _PORT_NUMBER.match(part) or int(part) > 65535):
+            fail(
+                at,
+                f"'{text}' is no port",
+                "a number from 0 to 65535, a range 80:90, $HTTP_PORTS, any, or a [list]",
+            )
+    low = int(low_text) if low_text else 0
+    high = int(high_text) if high_text else 65535
+    if low > high:
+        fail(at, f"the port range {text} ends before it begins", "write the smaller port first")
+    return Ports("range", "", negated, low, high)

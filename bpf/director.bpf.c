@@ -214,21 +214,21 @@ static __always_inline struct sd_flow *claim_place(const struct sd_config *cfg, 
 
 /* ---- sending -------------------------------------------------------------------------------------------------- */
 
-static __always_inline int aim(const struct sd_config *cfg, struct packet *p, __u32 index, __u32 need)
+static __always_inline int aim(struct packet *p, __u32 index, __u32 need)
 {
 	struct sd_backend *to = bpf_map_lookup_elem(&backends, &index);
 
 	if (!to || (to->flags & need) != need)
 		return -1;
 	__builtin_memcpy(p->eth->h_dest, to->mac, ETH_ALEN);
-	__builtin_memcpy(p->eth->h_source, cfg->mac, ETH_ALEN);
 	return 0;
 }
 
 static __always_inline int to_server(const struct sd_config *cfg, struct packet *p, const struct sd_flow *f)
 {
-	if (aim(cfg, p, f->server, SD_BACKEND_RESOLVED) < 0)
+	if (aim(p, f->server, SD_BACKEND_RESOLVED) < 0)
 		return drop(SD_C_DROP_NO_SERVER);
+	__builtin_memcpy(p->eth->h_source, cfg->mac, ETH_ALEN);
 	count(SD_C_FORWARDED);
 	return XDP_TX;
 }
@@ -236,12 +236,14 @@ static __always_inline int to_server(const struct sd_config *cfg, struct packet 
 /* A dead honeypot never means production: what cannot go to it goes nowhere. */
 static __always_inline int to_honeypot(const struct sd_config *cfg, struct packet *p, const struct sd_flow *f)
 {
-	if (aim(cfg, p, f->honeypot, SD_BACKEND_RESOLVED | SD_BACKEND_UP | SD_BACKEND_HONEYPOT) < 0)
+	if (aim(p, f->honeypot, SD_BACKEND_RESOLVED | SD_BACKEND_UP | SD_BACKEND_HONEYPOT) < 0)
 		return drop(SD_C_DROP_NO_HONEYPOT);
+	__builtin_memcpy(p->eth->h_source, cfg->mac, ETH_ALEN);
 	count(SD_C_FORWARDED_HONEYPOT);
 	return XDP_TX;
 }
 
+/* The source MAC stays, so that the inspector knows the way back; it is set when the packet leaves. */
 static __always_inline int to_inspector(struct xdp_md *ctx, const struct sd_config *cfg, struct packet *p,
 					struct sd_flow *f, __u32 index, __u32 meta_flags)
 {
@@ -250,7 +252,7 @@ static __always_inline int to_inspector(struct xdp_md *ctx, const struct sd_conf
 
 	if (owner & SD_FLAG_DIVERTED) /* given away since it was looked at */
 		return to_honeypot(cfg, p, f);
-	if (aim(cfg, p, f->server, SD_BACKEND_RESOLVED) < 0)
+	if (aim(p, f->server, SD_BACKEND_RESOLVED) < 0)
 		return drop(SD_C_DROP_NO_SERVER);
 	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*meta)))
 		return drop(SD_C_DROP_NO_METADATA);
@@ -539,7 +541,7 @@ static __always_inline int service_packet(struct xdp_md *ctx, struct sd_config *
 }
 
 SEC("xdp")
-int director(struct xdp_md *ctx)
+int securedirect(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct ethhdr *eth = data;

@@ -42,6 +42,7 @@
 /* sd_config.flags */
 #define SD_CONFIG_READY 0x01
 #define SD_CONFIG_INSPECT 0x02
+#define SD_CONFIG_PROVE_SOURCE 0x04 /* read by the inspector: mark a source only after the proof */
 
 /* sd_meta.flags */
 #define SD_META_MARKED 0x01 /* the source is marked as an attacker */

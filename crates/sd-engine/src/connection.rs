@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the inspector knows of one connection. Dropped when idle: all that must survive is in the flow table.
+
+use crate::event::{Place, Reason};
+use crate::host::Facts;
+use crate::packet::Template;
+use crate::stream::Stream;
+use sd_rules::Transaction;
+
+#[derive(Debug)]
+pub enum Phase {
+    /// Requests are judged and forwarded to the server.
+    Judging,
+    /// An attack was found; earlier answers may still be on their way to the client.
+    Waiting(Verdict),
+    /// The honeypot has been given the connection; the last packets that XDP sent here follow in order.
+    Moving(Moving),
+    /// Nothing more is forwarded.
+    Over,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Verdict {
+    pub reason: Reason,
+    pub place: Option<Place>,
+    pub at: u64,
+}
+
+#[derive(Debug)]
+pub struct Moving {
+    pub verdict: Verdict,
+    /// False: the paper's way, nothing is replayed.
+    pub adopt: bool,
+    pub honeypot: u16,
+    pub honeypot_mac: [u8; 6],
+    /// First byte that the honeypot gets, and how far the replay is.
+    pub from: u32,
+    pub replayed: u32,
+    pub fin_sent: bool,
+    pub adopt_ack: u32,
+    pub at: u64,
+    pub repeats: u8,
+    pub server_reset: bool,
+    pub given_away: bool,
+    pub confirmed: bool,
+}
+
+pub struct Connection {
+    pub flow: u32,
+    pub generation: u16,
+    pub id: u64,
+    pub facts: Facts,
+    pub template: Template,
+    pub server_mac: [u8; 6],
+    pub router_mac: [u8; 6],
+    pub stream: Stream,
+    pub transaction: Transaction,
+    pub phase: Phase,
+    /// The flow's stream word as it was last written.
+    pub word: u64,
+    /// A part of the current request has been forwarded: what follows passes as soon as it is judged.
+    pub streaming: bool,
+    /// Where the body stopped being inspected, if it did: framing is followed from here.
+    pub deep: Option<u32>,
+    pub tunnel: bool,
+    pub allowed: bool,
+    /// Packets that XDP gave us, by its own count.
+    pub seen: u32,
+    /// 0 = none; else when held bytes must go, or a suspended request goes on.
+    pub deadline: u64,
+    pub suspended: bool,
+    pub began: u64,
+    pub last_seen: u64,
+    pub requests: u32,
+    /// The client's acknowledgement when a request was last forwarded, and when that was.
+    pub forwarded: Option<(u32, u64)>,
+    pub memory: usize,
+}

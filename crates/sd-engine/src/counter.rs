@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The inspector's counters. They live in a shared map, so they outlive the process.
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $variant:ident => $name:literal,)*) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(usize)]
+        pub enum Counter { $($(#[$doc])* $variant,)* }
+
+        /// Names by index; a dropped segment is counted in exactly one `drop_*`.
+        pub const NAMES: &[&str] = &[$($name,)*];
+    };
+}
+
+counters! {
+    /// Requests that were judged to their end, or to the rule that diverted them.
+    RequestsInspected => "requests_inspected",
+    ConnectionsDiverted => "connections_diverted",
+    /// Handed over because their source was marked on another connection.
+    ConnectionsMarked => "connections_marked",
+    ConnectionsReset => "connections_reset",
+    AlertsRaised => "alerts",
+    Segments => "segments_inspected",
+    Bytes => "bytes_inspected",
+    /// Requests that were too long or too slow to be held back whole.
+    RequestsStreamed => "requests_streamed",
+    /// Bodies that went on beyond the inspection depth.
+    DepthReached => "depth_reached",
+    Retransmissions => "retransmissions",
+    AdoptionsConfirmed => "adoptions_confirmed",
+    AdoptionsUnconfirmed => "adoptions_unconfirmed",
+    EventsLost => "events_lost",
+    DropMalformed => "drop_inspector_malformed",
+    DropChecksum => "drop_inspector_checksum",
+    DropTcpOption => "drop_inspector_tcp_option",
+    DropStaleFlow => "drop_stale_flow",
+    DropOutOfWindow => "drop_out_of_window",
+    DropReassemblyFull => "drop_reassembly_full",
+    DropUnverifiable => "drop_unverifiable_retransmission",
+    DropMemory => "drop_inspector_memory",
+    DropClosed => "drop_closed_flow",
+    DropNoRoom => "drop_transmit_full",
+}

@@ -1,0 +1,943 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From packets to verdicts: one [`Engine`] for each queue.
+
+use crate::connection::{Connection, Moving, Phase, Verdict};
+use crate::counter::Counter;
+use crate::event::{Endpoint, Event, FlowId, Http, Place, Reason};
+use crate::handoff::{adopt_option, Agreed};
+use crate::host::{self, flag, generation, Diversion, Host, Meta};
+use crate::packet::{self, Malformed, Segment, Template, ACK, FIN, MAX_FRAME, PSH, RST};
+use crate::stream::{distance, Refused, Stream};
+use sd_rules::{Action, Limits, Match, PacketFacts, RuleSet, Scratch, Step, Transaction};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+const MS: u64 = 1_000_000;
+/// A client whose acknowledgement has stood still this long has no more of an answer on its way (and 1.5 round trips).
+const QUIET: u64 = 5 * MS;
+const QUIET_MAX: u64 = 300 * MS;
+/// How long a server may think before its answer to an earlier request begins, when an attack follows in the pipeline.
+const ANSWER_MAX: u64 = 3_000 * MS;
+/// After packets go to the honeypot: what XDP was sending to the server meanwhile must have left before the server's
+/// socket is closed, or its reset would reach the client.
+const RESET_DELAY: u64 = 5 * MS;
+/// A new connection of a source whose proof is outstanding waits this long: longer than a delayed ACK.
+const SUSPECT_HOLD: u64 = 60 * MS;
+const SUSPECT_MAX: usize = 4096;
+/// Replay: at once, then per millisecond; below what any stack takes before it has read.
+const REPLAY_BURST: usize = 32 * 1024;
+const REPLAY_REPEAT: [u64; 2] = [300 * MS, 700 * MS];
+/// In a tunnel, this much is kept for rules whose parts lie apart (Transaction::forget).
+const TUNNEL_KEPT: usize = 4096;
+const CONFIRM_MAX: u64 = 1_000 * MS;
+/// A connection without held bytes is forgotten after this; the flow table remembers what matters.
+const FORGET_IDLE: u64 = 10_000 * MS;
+const SWEEP_EVERY: u64 = 1_000 * MS;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Adopt,
+    Classic,
+}
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Bytes and time that a request is held back at most; past them it streams.
+    pub hold_bytes: usize,
+    pub hold_ns: u64,
+    /// Body bytes inspected.
+    pub depth: usize,
+    pub port: u16,
+    pub own_mac: [u8; 6],
+    pub method: Method,
+    pub key: [u8; 16],
+    /// Mark the source at once when the client has no timestamps to prove it with.
+    pub mark_without_timestamps: bool,
+    /// Bytes of all connections together.
+    pub memory: usize,
+}
+
+/// What becomes of the frame that was given in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// Send its first so many bytes, with the director's own source MAC.
+    Transmit(usize),
+    Consumed,
+}
+
+/// Flow indexes are ours, not an attacker's: spreading them is enough.
+#[derive(Default)]
+struct IndexHasher(u64);
+
+impl Hasher for IndexHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for b in bytes {
+            self.write_u32(u32::from(*b));
+        }
+    }
+    fn write_u32(&mut self, n: u32) {
+        self.0 = (self.0 ^ u64::from(n)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    }
+}
+
+struct Suspect {
+    flow: u32,
+    generation: u16,
+    since: u64,
+}
+
+/// What one thread needs to judge; apart from the connections, so that both can be borrowed.
+struct Core {
+    config: Config,
+    limits: Limits,
+    rules: Arc<RuleSet>,
+    scratch: Scratch,
+    matches: Vec<Match>,
+    timers: BinaryHeap<Reverse<(u64, u32, u16)>>,
+    suspects: HashMap<[u8; 4], Suspect>,
+    unconfirmed: Vec<u32>,
+    memory: usize,
+    /// The way a malformed frame went is not reported per packet, only counted.
+    swept: u64,
+}
+
+pub struct Engine {
+    connections: HashMap<u32, Box<Connection>, BuildHasherDefault<IndexHasher>>,
+    core: Core,
+}
+
+enum Judged {
+    /// All before this sequence number may go to the server.
+    Forward(u32),
+    Divert(Reason, Option<Place>),
+}
+
+impl Engine {
+    pub fn new(config: Config, rules: Arc<RuleSet>) -> Engine {
+        let limits = Limits { depth: config.depth, dst_port: config.port, ..Limits::default() };
+        Engine {
+            connections: HashMap::default(),
+            core: Core {
+                config,
+                limits,
+                rules,
+                scratch: Scratch::default(),
+                matches: Vec::new(),
+                timers: BinaryHeap::new(),
+                suspects: HashMap::new(),
+                unconfirmed: Vec::new(),
+                memory: 0,
+                swept: 0,
+            },
+        }
+    }
+
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Bytes that all connections hold.
+    pub fn memory(&self) -> usize {
+        self.core.memory
+    }
+
+    /// One packet from XDP. `frame`: Ethernet header and on, destination already the server's.
+    pub fn on_packet<H: Host>(&mut self, now: u64, meta: Meta, frame: &[u8], host: &mut H) -> Disposition {
+        let (segment, length) = match packet::parse(frame) {
+            Ok(parsed) => parsed,
+            Err(why) => {
+                host.count(if why == Malformed::Checksum { Counter::DropChecksum } else { Counter::DropMalformed }, 1);
+                return Disposition::Consumed;
+            }
+        };
+        if segment.refused_option {
+            host.count(Counter::DropTcpOption, 1);
+            return Disposition::Consumed;
+        }
+        let owner = host.owner(meta.flow);
+        if generation(owner) != meta.generation {
+            host.count(Counter::DropStaleFlow, 1);
+            return Disposition::Consumed;
+        }
+        let stale = self.connections.get(&meta.flow).is_some_and(|c| c.generation != meta.generation);
+        if stale {
+            self.forget(meta.flow);
+        }
+        if !self.connections.contains_key(&meta.flow) {
+            let Some(c) = self.core.meet(now, meta, owner, frame, &segment, host) else {
+                host.count(Counter::DropStaleFlow, 1);
+                return Disposition::Consumed;
+            };
+            self.connections.insert(meta.flow, c);
+        }
+        let Some(c) = self.connections.get_mut(&meta.flow) else { return Disposition::Consumed };
+        let disposition = self.core.on_segment(c, now, meta, frame, &segment, length, host);
+        self.core.account(c);
+        disposition
+    }
+
+    /// After a batch has been handed to the kernel (all frames flushed): the servers have got it.
+    pub fn on_flushed<H: Host>(&mut self, host: &mut H) {
+        for flow in self.core.unconfirmed.drain(..) {
+            if let Some(c) = self.connections.get_mut(&flow) {
+                let pending = c.word & 0xffff_ffff;
+                let word = pending << 32 | pending;
+                if host.compare_exchange_stream(flow, c.word, word) {
+                    c.word = word;
+                    if !c.streaming && !c.tunnel && host.owner(flow) & flag::MIDSTREAM != 0 {
+                        host.clear_owner(flow, flag::MIDSTREAM);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Run what is due.
+    pub fn on_tick<H: Host>(&mut self, now: u64, host: &mut H) {
+        while let Some(&Reverse((at, flow, generation))) = self.core.timers.peek() {
+            if at > now {
+                break;
+            }
+            self.core.timers.pop();
+            let mut done = false;
+            if let Some(c) = self.connections.get_mut(&flow) {
+                if c.generation == generation {
+                    done = self.core.on_timer(c, now, host);
+                    self.core.account(c);
+                }
+            }
+            if done {
+                self.forget(flow);
+            }
+        }
+        if now.saturating_sub(self.core.swept) >= SWEEP_EVERY {
+            self.core.swept = now;
+            self.sweep(now, host);
+        }
+    }
+
+    /// When [`Engine::on_tick`] has something to do next.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.core.timers.peek().map(|Reverse((at, _, _))| *at)
+    }
+
+    fn forget(&mut self, flow: u32) {
+        if let Some(c) = self.connections.remove(&flow) {
+            self.core.memory -= c.memory;
+        }
+    }
+
+    fn sweep<H: Host>(&mut self, now: u64, host: &H) {
+        let core = &mut self.core;
+        core.suspects.retain(|_, s| now.saturating_sub(s.since) < CONFIRM_MAX);
+        self.connections.retain(|&flow, c| {
+            let owner = host.owner(flow);
+            let idle = now.saturating_sub(c.last_seen) >= FORGET_IDLE;
+            let needed = !matches!(c.phase, Phase::Over)
+                && (!c.stream.request().is_empty() || c.streaming || c.tunnel || c.deep.is_some());
+            let closed = owner & flag::CLOSED != 0 && idle;
+            let keep = generation(owner) == c.generation && !closed && (!idle || needed);
+            if !keep {
+                core.memory -= c.memory;
+            }
+            keep
+        });
+    }
+}
+
+impl Core {
+    fn account(&mut self, c: &mut Connection) {
+        let memory = c.stream.memory();
+        self.memory = self.memory + memory - c.memory;
+        c.memory = memory;
+    }
+
+    fn arm(&mut self, c: &Connection, at: u64) {
+        self.timers.push(Reverse((at, c.flow, c.generation)));
+    }
+
+    /// A connection that this process has not seen: new, or known to a predecessor.
+    fn meet<H: Host>(
+        &mut self,
+        now: u64,
+        meta: Meta,
+        owner: u64,
+        frame: &[u8],
+        segment: &Segment,
+        host: &mut H,
+    ) -> Option<Box<Connection>> {
+        let facts = host.facts(meta.flow)?;
+        let word = host.stream(meta.flow);
+        let (next, pending) = ((word >> 32) as u32, word as u32);
+        // A predecessor died between sending up to `pending` and saying so. If the client goes on behind it, the server
+        // has got it; if it comes again, it is judged again and the server knows it already.
+        let base = if distance(segment.seq, pending) >= 0 { pending } else { next };
+        let mut c = Box::new(Connection {
+            flow: meta.flow,
+            generation: meta.generation,
+            id: flow_id(meta, &facts),
+            facts,
+            template: Template::of(frame, segment),
+            server_mac: mac(frame, 0),
+            router_mac: mac(frame, 6),
+            stream: Stream::new(base),
+            transaction: Transaction::default(),
+            phase: Phase::Judging,
+            word,
+            streaming: false,
+            deep: None,
+            tunnel: false,
+            allowed: owner & flag::ALLOWED != 0,
+            seen: meta.count,
+            deadline: 0,
+            suspended: false,
+            began: 0,
+            last_seen: now,
+            requests: 0,
+            forwarded: None,
+            memory: 0,
+        });
+        c.template.set_source_mac(self.config.own_mac);
+        if owner & flag::TO_HONEYPOT != 0 {
+            // The predecessor had handed it over and was about to give it to XDP.
+            host.or_owner(meta.flow, flag::DIVERTED);
+            c.phase = Phase::Over;
+        } else if owner & flag::MIDSTREAM != 0 {
+            self.reset_both(&mut c, next, host);
+        } else if base != next {
+            let word = u64::from(base) << 32 | u64::from(base);
+            if host.compare_exchange_stream(meta.flow, c.word, word) {
+                c.word = word;
+            }
+        }
+        Some(c)
+    }
+
+    /// Caught in the middle of a request whose beginning only a dead predecessor knew: never guessed.
+    fn reset_both<H: Host>(&mut self, c: &mut Connection, next: u32, host: &mut H) {
+        let (template, server) = (c.template, c.server_mac);
+        host.send(|out| template.build_with(out, server, next, RST | ACK, &[], &[]));
+        let back = template.reversed(self.config.own_mac);
+        let (router, seq) = (c.router_mac, template.ack);
+        host.send(|out| back.build_with(out, router, seq, RST, &[], &[]));
+        host.or_owner(c.flow, flag::SILENT | flag::CLOSED);
+        host.count(Counter::ConnectionsReset, 1);
+        host.event(Event::Reset { flow: self.name(c) });
+        c.phase = Phase::Over;
+    }
+
+    fn name(&self, c: &Connection) -> FlowId {
+        let (sport, dport) = c.template.ports();
+        FlowId {
+            id: c.id,
+            source: Endpoint { address: c.template.client(), port: sport },
+            destination: Endpoint { address: c.template.vip(), port: dport },
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn on_segment<H: Host>(
+        &mut self,
+        c: &mut Connection,
+        now: u64,
+        meta: Meta,
+        frame: &[u8],
+        segment: &Segment,
+        length: usize,
+        host: &mut H,
+    ) -> Disposition {
+        c.seen = meta.count;
+        c.last_seen = now;
+        host.count(Counter::Segments, 1);
+        host.count(Counter::Bytes, segment.length as u64);
+        if matches!(c.phase, Phase::Over) {
+            host.count(Counter::DropClosed, 1);
+            return Disposition::Consumed;
+        }
+        if self.memory > self.config.memory && c.stream.memory() + segment.length > 2048 {
+            host.count(Counter::DropMemory, 1);
+            return Disposition::Consumed;
+        }
+        if distance(segment.ack, c.template.ack) >= 0 {
+            c.template = Template::of(frame, segment);
+            c.template.set_source_mac(self.config.own_mac);
+        }
+        c.server_mac = mac(frame, 0);
+        c.router_mac = mac(frame, 6);
+        let payload = &frame[segment.payload..segment.payload + segment.length];
+        let in_order = segment.seq == c.stream.next();
+        let inserted = c.stream.insert(segment.seq, payload, segment.flags & FIN != 0);
+        if let Some(why) = inserted.refused {
+            host.count(
+                match why {
+                    Refused::OutOfWindow => Counter::DropOutOfWindow,
+                    Refused::NoRoom => Counter::DropReassemblyFull,
+                    Refused::Unverifiable => Counter::DropUnverifiable,
+                },
+                1,
+            );
+        }
+        match c.phase {
+            Phase::Judging => {}
+            Phase::Waiting(_) => return Disposition::Consumed,
+            Phase::Moving(_) => {
+                self.move_on(c, now, host);
+                return Disposition::Consumed;
+            }
+            Phase::Over => return Disposition::Consumed,
+        }
+        if inserted.conflict && !c.allowed {
+            self.divert(c, now, Reason::Conflict, None, host);
+            return Disposition::Consumed;
+        }
+        if self.rules.has_packet_rules() && segment.length > 0 {
+            if let Judged::Divert(reason, place) = self.judge_segment(c, payload, segment, host) {
+                self.divert(c, now, reason, place, host);
+                return Disposition::Consumed;
+            }
+        }
+        if let Some((from, to)) = inserted.again {
+            host.count(Counter::Retransmissions, 1);
+            self.send_again(c, from, to, host);
+        }
+        if !inserted.advanced {
+            return Disposition::Consumed;
+        }
+        if c.began == 0 {
+            c.began = now;
+        }
+        if meta.marked && !c.allowed {
+            self.divert(c, now, Reason::MarkedSource, None, host);
+            return Disposition::Consumed;
+        }
+        if !self.suspects.is_empty() && !c.allowed && !c.streaming && self.suspected(c, now, host) {
+            return Disposition::Consumed;
+        }
+        let in_place = in_order && segment.canonical && inserted.again.is_none();
+        let sent = c.stream.sent();
+        match self.judge(c, now, host) {
+            Judged::Divert(reason, place) => self.divert(c, now, reason, place, host),
+            Judged::Forward(to) => {
+                let end = segment.seq.wrapping_add(segment.length as u32);
+                if in_place && sent == segment.seq && to == end && to == c.stream.next() {
+                    if !self.advance_word(c, to, host) {
+                        return Disposition::Consumed;
+                    }
+                    self.after_forwarding(c, now, to, host);
+                    return Disposition::Transmit(length);
+                }
+                self.forward(c, now, to, host);
+            }
+        }
+        Disposition::Consumed
+    }
+
+    /// True while the request has to wait for the proof of its source on another connection (or was handed over).
+    fn suspected<H: Host>(&mut self, c: &mut Connection, now: u64, host: &mut H) -> bool {
+        let Some(s) = self.suspects.get(&c.template.client()) else { return false };
+        let owner = host.owner(s.flow);
+        if s.flow == c.flow || generation(owner) != s.generation {
+            return false;
+        }
+        if owner & flag::PROVED != 0 {
+            self.divert(c, now, Reason::MarkedSource, None, host);
+            return true;
+        }
+        let until = s.since + SUSPECT_HOLD;
+        if now >= until {
+            return false;
+        }
+        if !c.suspended {
+            c.suspended = true;
+            self.arm(c, now + MS);
+        }
+        true
+    }
+
+    fn judge_segment<H: Host>(&mut self, c: &Connection, payload: &[u8], segment: &Segment, host: &mut H) -> Judged {
+        let facts = PacketFacts {
+            payload,
+            flags: segment.flags,
+            seq: segment.seq,
+            ack: segment.ack,
+            dst_port: self.config.port,
+        };
+        self.matches.clear();
+        sd_rules::judge_packet(&self.rules, &mut self.scratch, &facts, &mut self.matches);
+        self.report(c, Http::default(), host)
+    }
+
+    /// Raise an alert for each match; the first that diverts decides.
+    fn report<H: Host>(&mut self, c: &Connection, http: Http, host: &mut H) -> Judged {
+        let mut decided = None;
+        for m in &self.matches {
+            let place = Place { rule: m.rule, buffer: m.buffer, offset: m.offset, length: m.len };
+            let diverts = self.rules.rule(m.rule).action == Action::Divert && !c.allowed;
+            if diverts && decided.is_none() {
+                decided = Some(place);
+            }
+            host.count(Counter::AlertsRaised, 1);
+            host.event(Event::Alert {
+                flow: self.name(c),
+                place,
+                diverted: diverts,
+                http: http.clone(),
+                request: c.requests,
+            });
+        }
+        match decided {
+            Some(place) => Judged::Divert(Reason::Rule(place.rule), Some(place)),
+            None => Judged::Forward(c.stream.sent()),
+        }
+    }
+
+    /// Judge what is in order; says how far it may be forwarded.
+    fn judge<H: Host>(&mut self, c: &mut Connection, now: u64, host: &mut H) -> Judged {
+        let mut everything = c.streaming || c.tunnel || c.stream.finished() || (c.deadline != 0 && now >= c.deadline);
+        loop {
+            if let Some(from) = c.deep {
+                let next = c.stream.next();
+                match c.transaction.skip_body(c.stream.range(from, next)) {
+                    Step::Done { consumed } => self.request_done(c, from.wrapping_add(consumed as u32), host),
+                    Step::Tunnel => {
+                        // The framing broke where nobody looks for rules any more: from here on everything is judged.
+                        c.deep = None;
+                        c.tunnel = true;
+                        c.stream.judged_from(from);
+                    }
+                    _ => {
+                        c.deep = Some(next);
+                        c.streaming = true;
+                        return Judged::Forward(next);
+                    }
+                }
+                continue;
+            }
+            if c.stream.request().is_empty() {
+                return Judged::Forward(c.stream.next());
+            }
+            self.matches.clear();
+            let step = c.transaction.advance(
+                &self.rules,
+                &self.limits,
+                &mut self.scratch,
+                c.stream.request(),
+                everything,
+                &mut self.matches,
+            );
+            if !self.matches.is_empty() {
+                let http = summary(&c.transaction, c.stream.request());
+                if let Judged::Divert(reason, place) = self.report(c, http, host) {
+                    host.count(Counter::RequestsInspected, 1);
+                    return Judged::Divert(reason, place);
+                }
+            }
+            match step {
+                Step::Done { consumed } => {
+                    let end = c.stream.request_start().wrapping_add(consumed as u32);
+                    self.request_done(c, end, host);
+                    everything = c.stream.finished();
+                    if consumed == 0 {
+                        return Judged::Forward(c.stream.request_start());
+                    }
+                }
+                Step::BodyTooDeep => {
+                    host.count(Counter::DepthReached, 1);
+                    c.deep = Some(c.stream.next());
+                }
+                Step::Tunnel => {
+                    c.tunnel = true;
+                    let extra = c.stream.request().len().saturating_sub(TUNNEL_KEPT);
+                    if extra > TUNNEL_KEPT {
+                        c.transaction.forget(extra);
+                        c.stream.judged_from(c.stream.request_start().wrapping_add(extra as u32));
+                    }
+                    return Judged::Forward(c.stream.next());
+                }
+                Step::NeedMore => {
+                    if c.stream.finished() {
+                        self.matches.clear();
+                        let data = c.stream.request();
+                        c.transaction.finish(&self.rules, &self.limits, &mut self.scratch, data, &mut self.matches);
+                        if !self.matches.is_empty() {
+                            let http = summary(&c.transaction, c.stream.request());
+                            if let Judged::Divert(reason, place) = self.report(c, http, host) {
+                                host.count(Counter::RequestsInspected, 1);
+                                return Judged::Divert(reason, place);
+                            }
+                        }
+                    }
+                    if everything {
+                        if !c.streaming {
+                            c.streaming = true;
+                            host.count(Counter::RequestsStreamed, 1);
+                        }
+                        return Judged::Forward(c.stream.next());
+                    }
+                    let limit = self.config.hold_bytes.min(8 * usize::from(c.facts.mss.max(536)));
+                    let held = c.stream.request().len();
+                    if held <= limit && !c.transaction.expects_more_than(limit - held) {
+                        if c.deadline == 0 {
+                            c.deadline = now + self.config.hold_ns;
+                            self.arm(c, c.deadline);
+                        }
+                        return Judged::Forward(c.stream.request_start());
+                    }
+                    everything = true;
+                }
+            }
+        }
+    }
+
+    fn request_done<H: Host>(&mut self, c: &mut Connection, end: u32, host: &mut H) {
+        host.count(Counter::RequestsInspected, 1);
+        c.requests = c.requests.wrapping_add(1);
+        c.stream.request_ends(end);
+        c.transaction.reset();
+        c.streaming = false;
+        c.deep = None;
+        c.deadline = 0;
+    }
+
+    /// Say in the flow table what is about to be sent. False: the table's place belongs to another flow by now.
+    fn advance_word<H: Host>(&mut self, c: &mut Connection, to: u32, host: &mut H) -> bool {
+        if c.streaming || c.tunnel {
+            host.or_owner(c.flow, flag::MIDSTREAM);
+        }
+        let word = (c.word & !0xffff_ffff) | u64::from(to);
+        if !host.compare_exchange_stream(c.flow, c.word, word) {
+            host.count(Counter::DropStaleFlow, 1);
+            c.phase = Phase::Over;
+            return false;
+        }
+        c.word = word;
+        self.unconfirmed.push(c.flow);
+        true
+    }
+
+    fn after_forwarding<H: Host>(&mut self, c: &mut Connection, now: u64, to: u32, host: &mut H) {
+        c.stream.forwarded(to);
+        c.forwarded = Some((c.template.ack, now));
+        if c.stream.request().is_empty() {
+            c.began = 0;
+        }
+        if c.deep.is_some() {
+            c.stream.trim_deep();
+        } else {
+            c.stream.trim();
+        }
+        if c.stream.finished() && to == c.stream.next() {
+            host.or_owner(c.flow, flag::CLOSED);
+        }
+    }
+
+    /// Forward up to `to` in canonical segments.
+    fn forward<H: Host>(&mut self, c: &mut Connection, now: u64, to: u32, host: &mut H) {
+        let from = c.stream.sent();
+        let fin = c.stream.finished() && to == c.stream.next();
+        if distance(to, from) <= 0 && !fin {
+            return;
+        }
+        if !self.advance_word(c, to, host) {
+            return;
+        }
+        send_range(&c.template, c.server_mac, &c.stream, from, to, fin, host);
+        self.after_forwarding(c, now, to, host);
+    }
+
+    fn send_again<H: Host>(&mut self, c: &Connection, from: u32, to: u32, host: &mut H) {
+        if c.stream.range(from, to).is_empty() {
+            // A keep-alive whose byte is no longer kept: without it, the server answers all the same.
+            let (template, server) = (c.template, c.server_mac);
+            host.send(|out| template.build(out, server, from, ACK, &[]));
+        } else {
+            send_range(&c.template, c.server_mac, &c.stream, from, to, false, host);
+        }
+    }
+
+    /// An attack: what came before it goes to the server, nothing of it does.
+    fn divert<H: Host>(&mut self, c: &mut Connection, now: u64, reason: Reason, place: Option<Place>, host: &mut H) {
+        let start = c.stream.request_start();
+        if distance(start, c.stream.sent()) > 0 {
+            self.forward(c, now, start, host);
+            if matches!(c.phase, Phase::Over) {
+                return;
+            }
+        }
+        c.suspended = false;
+        c.deadline = 0;
+        c.phase = Phase::Waiting(Verdict { reason, place, at: now });
+        self.hand_over_when_quiet(c, now, host);
+    }
+
+    /// Answers to earlier requests must have arrived: the honeypot continues where the client's acknowledgement stands.
+    fn hand_over_when_quiet<H: Host>(&mut self, c: &mut Connection, now: u64, host: &mut H) {
+        let Phase::Waiting(verdict) = c.phase else { return };
+        let (ack, moved) = host.acknowledged(c.flow);
+        let first = c.stream.request_start() == c.facts.client_isn.wrapping_add(1);
+        let quiet_for = now.saturating_sub(moved);
+        let quiet = match c.forwarded {
+            _ if first => true,
+            Some((then, at)) if then == ack && !c.streaming => now.saturating_sub(at) >= ANSWER_MAX,
+            _ => quiet_for >= QUIET.max((u64::from(c.facts.rtt_us) * 1500).min(QUIET_MAX)),
+        };
+        if !quiet {
+            self.arm(c, now + MS);
+            return;
+        }
+        if distance(ack, c.template.ack) > 0 {
+            c.template.ack = ack;
+        }
+        self.hand_over(c, now, verdict, host);
+    }
+
+    fn hand_over<H: Host>(&mut self, c: &mut Connection, now: u64, verdict: Verdict, host: &mut H) {
+        host.count(Counter::ConnectionsDiverted, 1);
+        if verdict.reason == Reason::MarkedSource {
+            host.count(Counter::ConnectionsMarked, 1);
+        }
+        let source = c.template.client();
+        let sid = match verdict.reason {
+            Reason::Rule(rule) => self.rules.rule(rule).sid,
+            _ => 0,
+        };
+        let server = host.backend(c.facts.server);
+        let honeypot = host.honeypot_for(source).and_then(|i| host.backend(i).map(|b| (i, b)));
+        let agreed = server.map_or(0, |s| s.options) & c.facts.options;
+        let timestamps = agreed & host::OPT_TIMESTAMPS != 0;
+        let possible = self.config.method == Method::Adopt
+            && c.stream.replayable()
+            && timestamps == c.template.timestamps.is_some();
+        let moving = Moving {
+            verdict,
+            adopt: false,
+            honeypot: honeypot.map_or(u16::MAX, |(i, _)| i),
+            honeypot_mac: honeypot.map_or([0; 6], |(_, b)| b.mac),
+            from: c.stream.request_start(),
+            replayed: c.stream.request_start(),
+            fin_sent: false,
+            adopt_ack: c.template.ack,
+            at: now,
+            repeats: 0,
+            server_reset: false,
+            given_away: false,
+            confirmed: false,
+        };
+        let (Some((_, pot)), Some(server)) = (honeypot.filter(|(_, b)| b.adopt && possible), server) else {
+            // No honeypot, or none that can adopt: silence to the client, as in the paper. Never production.
+            host.or_owner(c.flow, flag::SILENT | flag::CLOSED);
+            if honeypot.is_some() && verdict.reason != Reason::MarkedSource {
+                host.mark(source, sid);
+            }
+            self.arm(c, now + RESET_DELAY);
+            host.event(self.diversion(c, &moving, false));
+            c.phase = Phase::Moving(Moving { given_away: true, confirmed: true, ..moving });
+            return;
+        };
+        let (tsval, tsecr) = c.template.timestamps.unwrap_or((0, 0));
+        // Somewhere in the next 2^30 ms of the server's clock, beyond all that it can have said (design.md, section 6).
+        let proof_base = tsecr.wrapping_add(0x1000_0000 + (host.random() & 0x2fff_ffff));
+        let agreed = Agreed {
+            tsval,
+            tsecr: proof_base,
+            mss: c.facts.mss.max(536),
+            client_wscale: if c.facts.wscale > 14 { 0 } else { c.facts.wscale },
+            own_wscale: server.wscale,
+            options: agreed,
+        };
+        host.set_diversion(c.flow, Diversion { honeypot: moving.honeypot, proof_base, sid, at: now });
+        let option = adopt_option(&self.config.key, &c.template, moving.from, &agreed);
+        let (template, from) = (c.template, moving.from);
+        host.send(|out| template.build_with(out, pot.mac, from, ACK, &option, &[]));
+        c.phase = Phase::Moving(Moving { adopt: true, ..moving });
+        self.replay(c, host);
+        // Only now may anything else of this connection reach the honeypot.
+        host.flush();
+        let proof = timestamps && verdict.reason != Reason::MarkedSource;
+        host.or_owner(c.flow, flag::TO_HONEYPOT | if proof { flag::PROVE } else { 0 });
+        if proof {
+            if self.suspects.len() < SUSPECT_MAX {
+                self.suspects.insert(source, Suspect { flow: c.flow, generation: c.generation, since: now });
+            }
+        } else if verdict.reason != Reason::MarkedSource && self.config.mark_without_timestamps {
+            host.mark(source, sid);
+        }
+        self.arm(c, now + MS);
+        self.give_away(c, host);
+    }
+
+    /// Send the honeypot the next piece of what it has not got.
+    fn replay<H: Host>(&mut self, c: &mut Connection, host: &mut H) {
+        let Phase::Moving(m) = &mut c.phase else { return };
+        if !m.adopt {
+            return;
+        }
+        let left = distance(c.stream.next(), m.replayed).max(0) as usize;
+        let to = m.replayed.wrapping_add(left.min(REPLAY_BURST) as u32);
+        let fin = c.stream.finished() && to == c.stream.next() && !m.fin_sent;
+        if left > 0 || fin {
+            send_range(&c.template, m.honeypot_mac, &c.stream, m.replayed, to, fin, host);
+            m.fin_sent |= fin;
+            m.replayed = to;
+        }
+    }
+
+    /// A segment came while the connection moves.
+    fn move_on<H: Host>(&mut self, c: &mut Connection, _now: u64, host: &mut H) {
+        let Phase::Moving(m) = &c.phase else { return };
+        // The first burst may be followed at once by what the client itself sent since.
+        if distance(c.stream.next(), m.replayed) as usize <= REPLAY_BURST {
+            self.replay(c, host);
+        }
+        self.give_away(c, host);
+    }
+
+    /// When all that XDP gave us has gone to the honeypot, XDP sends the rest itself.
+    fn give_away<H: Host>(&mut self, c: &mut Connection, host: &mut H) {
+        let Phase::Moving(m) = &mut c.phase else { return };
+        if m.given_away || m.replayed != c.stream.next() {
+            return;
+        }
+        let owner = host.owner(c.flow);
+        if generation(owner) != c.generation || host::count(owner) != c.seen {
+            return;
+        }
+        host.flush();
+        m.given_away = host.compare_exchange_owner(c.flow, owner, owner | flag::DIVERTED);
+    }
+
+    /// True when the connection can be forgotten.
+    fn on_timer<H: Host>(&mut self, c: &mut Connection, now: u64, host: &mut H) -> bool {
+        match c.phase {
+            Phase::Judging => {
+                if c.suspended {
+                    c.suspended = false;
+                    if self.suspected(c, now, host) {
+                        return false;
+                    }
+                } else if c.deadline == 0 || now < c.deadline {
+                    return false;
+                }
+                match self.judge(c, now, host) {
+                    Judged::Divert(reason, place) => self.divert(c, now, reason, place, host),
+                    Judged::Forward(to) => self.forward(c, now, to, host),
+                }
+                false
+            }
+            Phase::Waiting(_) => {
+                self.hand_over_when_quiet(c, now, host);
+                false
+            }
+            Phase::Moving(_) => self.on_moving_timer(c, now, host),
+            Phase::Over => true,
+        }
+    }
+
+    fn on_moving_timer<H: Host>(&mut self, c: &mut Connection, now: u64, host: &mut H) -> bool {
+        self.replay(c, host);
+        self.give_away(c, host);
+        let owner = host.owner(c.flow);
+        let (ack, _) = host.acknowledged(c.flow);
+        let same = generation(owner) == c.generation;
+        let (template, server, sent) = (c.template, c.server_mac, c.stream.sent());
+        let Phase::Moving(m) = &mut c.phase else { return true };
+        let since = now.saturating_sub(m.at);
+        if !m.server_reset && since >= RESET_DELAY {
+            m.server_reset = true;
+            host.send(|out| template.build_with(out, server, sent, RST | ACK, &[], &[]));
+        }
+        if !m.confirmed {
+            let answered = same && (ack != m.adopt_ack || owner & flag::PROVED != 0);
+            if answered || since >= CONFIRM_MAX || !same {
+                m.confirmed = true;
+                host.count(if answered { Counter::AdoptionsConfirmed } else { Counter::AdoptionsUnconfirmed }, 1);
+                let Phase::Moving(m) = &c.phase else { return true };
+                let event = self.diversion(c, m, answered);
+                host.event(event);
+            } else if usize::from(m.repeats) < REPLAY_REPEAT.len() && since >= REPLAY_REPEAT[usize::from(m.repeats)] {
+                // Nothing came back: a part of the replay may have been lost, and the client will not send it again.
+                m.repeats += 1;
+                m.replayed = m.from;
+                m.fin_sent = false;
+                self.replay(c, host);
+            }
+        }
+        let Phase::Moving(m) = &c.phase else { return true };
+        let stuck = since >= 2 * CONFIRM_MAX;
+        if stuck && !m.given_away && same {
+            host.or_owner(c.flow, flag::DIVERTED);
+        }
+        if m.server_reset && m.confirmed && (m.given_away || stuck) {
+            return true;
+        }
+        self.arm(c, now + if since < 20 * MS { MS } else { 10 * MS });
+        false
+    }
+
+    fn diversion(&self, c: &Connection, m: &Moving, adopted: bool) -> Event {
+        let began = if c.began == 0 { m.verdict.at } else { c.began };
+        Event::Diversion {
+            flow: self.name(c),
+            reason: m.verdict.reason,
+            place: m.verdict.place,
+            server: c.facts.server,
+            honeypot: (m.honeypot != u16::MAX).then_some(m.honeypot),
+            adopted,
+            method: if m.adopt { "adopt" } else { "classic" },
+            held_us: m.verdict.at.saturating_sub(began) / 1000,
+            handoff_us: m.at.saturating_sub(m.verdict.at) / 1000,
+            request_bytes: c.stream.request().len(),
+            request: c.requests,
+        }
+    }
+}
+
+fn mac(frame: &[u8], at: usize) -> [u8; 6] {
+    let mut mac = [0; 6];
+    mac.copy_from_slice(&frame[at..at + 6]);
+    mac
+}
+
+/// Names a connection in events; 53 bits, so that JSON readers keep it whole.
+fn flow_id(meta: Meta, facts: &host::Facts) -> u64 {
+    let mut hasher = siphasher::sip::SipHasher13::new_with_keys(facts.created, u64::from(facts.client_isn));
+    hasher.write_u64(u64::from(meta.flow) << 16 | u64::from(meta.generation));
+    hasher.finish() & ((1 << 53) - 1)
+}
+
+fn summary(transaction: &Transaction, data: &[u8]) -> Http {
+    fn text(bytes: &[u8]) -> String {
+        String::from_utf8_lossy(&bytes[..bytes.len().min(2048)]).into_owned()
+    }
+    let s = transaction.summary(data);
+    Http {
+        method: text(s.method),
+        uri: text(s.uri),
+        host: text(s.host),
+        protocol: text(s.protocol),
+        user_agent: text(s.user_agent),
+    }
+}
+
+fn send_range<H: Host>(template: &Template, to_mac: [u8; 6], stream: &Stream, from: u32, to: u32, fin: bool, host: &mut H) {
+    let bytes = stream.range(from, to);
+    let mut seq = from;
+    let mut chunks = bytes.chunks(template.room()).peekable();
+    if chunks.peek().is_none() && fin {
+        host.send(|out| template.build(out, to_mac, seq, ACK | FIN, &[]));
+    }
+    while let Some(chunk) = chunks.next() {
+        let last = chunks.peek().is_none();
+        let flags = ACK | if last { PSH | if fin { FIN } else { 0 } } else { 0 };
+        host.send(|out| {
+            debug_assert!(out.len() >= MAX_FRAME);
+            template.build(out, to_mac, seq, flags, chunk)
+        });
+        seq = seq.wrapping_add(chunk.len() as u32);
+    }
+}

@@ -1,0 +1,533 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The engine against a host in memory: what reaches the server, what the honeypot, what is said about it.
+
+use crate::counter::{Counter, NAMES};
+use crate::event::{Event, Reason};
+use crate::host::{count, flag, generation, Backend, Diversion, Facts, Host, Meta};
+use crate::packet::{self, ACK, FIN, MAX_FRAME, PSH, RST};
+use crate::{Config, Disposition, Engine, Method};
+use proptest::prelude::*;
+use sd_rules::RuleSet;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+const SERVER: [u8; 6] = [2, 0, 0, 0, 0, 1];
+const HONEYPOT: [u8; 6] = [2, 0, 0, 0, 0, 2];
+const OWN: [u8; 6] = [2, 0, 0, 0, 0, 3];
+const ROUTER: [u8; 6] = [2, 0, 0, 0, 0, 4];
+const ISN: u32 = 0xffff_ff00;
+const MS: u64 = 1_000_000;
+
+#[derive(Clone)]
+struct Flow {
+    facts: Facts,
+    owner: Cell<u64>,
+    stream: Cell<u64>,
+    ack: Cell<(u32, u64)>,
+    diversion: Cell<Option<Diversion>>,
+}
+
+/// What was sent, in order: (destination, sequence number, flags, payload, has adopt option).
+type Sent = ([u8; 6], u32, u8, Vec<u8>, bool);
+
+struct World {
+    flows: HashMap<u32, Flow>,
+    sent: Vec<Sent>,
+    events: Vec<Event>,
+    counters: RefCell<Vec<u64>>,
+    marked: Vec<[u8; 4]>,
+    honeypot: bool,
+    adopt: bool,
+}
+
+impl World {
+    fn new() -> World {
+        World {
+            flows: HashMap::new(),
+            sent: Vec::new(),
+            events: Vec::new(),
+            counters: RefCell::new(vec![0; NAMES.len()]),
+            marked: Vec::new(),
+            honeypot: true,
+            adopt: true,
+        }
+    }
+
+    fn counter(&self, which: Counter) -> u64 {
+        self.counters.borrow()[which as usize]
+    }
+
+    /// Bytes of the stream as `mac` has received them, from ISN + 1; later copies must agree with earlier ones.
+    fn received(&self, mac: [u8; 6]) -> Vec<u8> {
+        let mut bytes: Vec<Option<u8>> = Vec::new();
+        for (to, seq, flags, payload, _) in &self.sent {
+            if *to != mac || flags & RST != 0 {
+                continue;
+            }
+            let at = seq.wrapping_sub(ISN + 1) as usize;
+            if bytes.len() < at + payload.len() {
+                bytes.resize(at + payload.len(), None);
+            }
+            for (i, b) in payload.iter().enumerate() {
+                assert!(bytes[at + i].is_none_or(|known| known == *b), "two readings at {}", at + i);
+                bytes[at + i] = Some(*b);
+            }
+        }
+        bytes.into_iter().map(|b| b.unwrap_or(b'?')).collect()
+    }
+
+    fn diversions(&self) -> Vec<&Event> {
+        self.events.iter().filter(|e| matches!(e, Event::Diversion { .. })).collect()
+    }
+}
+
+impl Host for World {
+    fn facts(&self, flow: u32) -> Option<Facts> {
+        self.flows.get(&flow).map(|f| f.facts)
+    }
+    fn owner(&self, flow: u32) -> u64 {
+        self.flows[&flow].owner.get()
+    }
+    fn compare_exchange_owner(&self, flow: u32, old: u64, new: u64) -> bool {
+        let f = &self.flows[&flow].owner;
+        let same = f.get() == old;
+        if same {
+            f.set(new);
+        }
+        same
+    }
+    fn or_owner(&self, flow: u32, flags: u64) {
+        let f = &self.flows[&flow].owner;
+        f.set(f.get() | flags);
+    }
+    fn clear_owner(&self, flow: u32, flags: u64) {
+        let f = &self.flows[&flow].owner;
+        f.set(f.get() & !flags);
+    }
+    fn stream(&self, flow: u32) -> u64 {
+        self.flows[&flow].stream.get()
+    }
+    fn compare_exchange_stream(&self, flow: u32, old: u64, new: u64) -> bool {
+        let f = &self.flows[&flow].stream;
+        let same = f.get() == old;
+        if same {
+            f.set(new);
+        }
+        same
+    }
+    fn acknowledged(&self, flow: u32) -> (u32, u64) {
+        self.flows[&flow].ack.get()
+    }
+    fn set_diversion(&self, flow: u32, diversion: Diversion) {
+        self.flows[&flow].diversion.set(Some(diversion));
+    }
+    fn backend(&self, index: u16) -> Option<Backend> {
+        let mac = if index == 9 { HONEYPOT } else { SERVER };
+        Some(Backend { mac, address: [192, 0, 2, index as u8], adopt: self.adopt, options: 7, wscale: 10 })
+    }
+    fn honeypot_for(&self, _source: [u8; 4]) -> Option<u16> {
+        self.honeypot.then_some(9)
+    }
+    fn send(&mut self, build: impl FnOnce(&mut [u8]) -> usize) {
+        let mut frame = [0u8; MAX_FRAME];
+        let n = build(&mut frame);
+        self.note(&frame[..n]);
+    }
+    fn flush(&mut self) {}
+    fn mark(&mut self, source: [u8; 4], _sid: u32) {
+        self.marked.push(source);
+    }
+    fn event(&mut self, event: Event) {
+        self.events.push(event);
+    }
+    fn count(&self, which: Counter, n: u64) {
+        self.counters.borrow_mut()[which as usize] += n;
+    }
+    fn random(&mut self) -> u32 {
+        7
+    }
+}
+
+impl World {
+    fn note(&mut self, frame: &[u8]) {
+        let (s, n) = packet::parse(frame).expect("only sound frames are sent");
+        let mut to = [0; 6];
+        to.copy_from_slice(&frame[..6]);
+        let adopt = frame[46] >> 4 == 12 && frame[54] == 253;
+        self.sent.push((to, s.seq, s.flags, frame[s.payload..n].to_vec(), adopt));
+    }
+}
+
+fn rules() -> Arc<RuleSet> {
+    let content = |buffer: &str, text: &str| {
+        serde_json::json!({"kind": "content", "buffer": buffer, "nocase": true,
+            "bytes": text.bytes().map(|b| format!("{b:02x}")).collect::<String>()})
+    };
+    let rule = |sid: u32, action: &str, options: Vec<serde_json::Value>| {
+        serde_json::json!({"gid": 1, "sid": sid, "rev": 1, "msg": format!("rule {sid}"), "classtype": "web-application-attack",
+            "category": "Web Application Attack", "priority": 1, "action": action, "file": "t.rules", "line": sid,
+            "scope": "http", "options": options})
+    };
+    let document = serde_json::json!({"version": 1, "services": [], "rules": [
+        rule(1, "divert", vec![content("http_uri", "/cgi-bin/phf")]),
+        rule(2, "alert", vec![content("http_uri", "/robots.txt")]),
+        rule(3, "divert", vec![content("raw", "EVILBODY")]),
+    ]});
+    let (set, refused) = RuleSet::from_json(&serde_json::to_vec(&document).unwrap()).unwrap();
+    assert!(refused.is_empty(), "{refused:?}");
+    Arc::new(set)
+}
+
+struct Bench {
+    engine: Engine,
+    world: World,
+    now: u64,
+    template: packet::Template,
+}
+
+const FLOW: u32 = 5;
+
+impl Bench {
+    fn new() -> Bench {
+        Bench::with(Method::Adopt)
+    }
+
+    fn with(method: Method) -> Bench {
+        let mut world = World::new();
+        world.flows.insert(FLOW, flow(ISN));
+        let mut frame = [0u8; MAX_FRAME];
+        let n = packet::tests::template().build(&mut frame, SERVER, 1, ACK, &[]);
+        let (segment, _) = packet::parse(&frame[..n]).unwrap();
+        Bench {
+            engine: Engine::new(config(method), rules()),
+            world,
+            now: 1_000_000 * MS,
+            template: packet::Template::of(&frame, &segment),
+        }
+    }
+
+    /// The client sends `payload` with its first byte at `offset` of its stream.
+    fn segment(&mut self, offset: u32, payload: &[u8], flags: u8) {
+        self.segment_from(FLOW, offset, payload, flags, false);
+    }
+
+    fn segment_from(&mut self, flow: u32, offset: u32, payload: &[u8], flags: u8, marked: bool) {
+        let mut frame = [0u8; MAX_FRAME];
+        let mut t = self.template;
+        t.set_source_mac(ROUTER);
+        let n = t.build(&mut frame, SERVER, (ISN + 1).wrapping_add(offset), flags, payload);
+        let f = &self.world.flows[&flow];
+        f.owner.set(f.owner.get() + (1 << 32));
+        let meta = Meta { flow, count: count(f.owner.get()), generation: generation(f.owner.get()), marked };
+        if let Disposition::Transmit(n) = self.engine.on_packet(self.now, meta, &frame[..n], &mut self.world) {
+            self.world.note(&frame[..n]);
+        }
+        self.engine.on_flushed(&mut self.world);
+    }
+
+    fn client_acks(&mut self, ack: u32) {
+        self.template.ack = ack;
+        self.world.flows[&FLOW].ack.set((ack, self.now));
+    }
+
+    fn pass_time(&mut self, ms: u64) {
+        for _ in 0..ms {
+            self.now += MS;
+            self.engine.on_tick(self.now, &mut self.world);
+            self.engine.on_flushed(&mut self.world);
+        }
+    }
+}
+
+fn flow(isn: u32) -> Flow {
+    Flow {
+        facts: Facts { server: 0, created: 1, client_isn: isn, rtt_us: 100, mss: 1460, wscale: 7, options: 7 },
+        owner: Cell::new(3 << 16 | 1),
+        stream: Cell::new(u64::from(isn + 1) << 32 | u64::from(isn + 1)),
+        ack: Cell::new((77, 0)),
+        diversion: Cell::new(None),
+    }
+}
+
+fn config(method: Method) -> Config {
+    Config {
+        hold_bytes: 8192,
+        hold_ns: 150 * MS,
+        depth: 1 << 20,
+        port: 80,
+        own_mac: OWN,
+        method,
+        key: [1; 16],
+        mark_without_timestamps: false,
+        memory: 64 << 20,
+    }
+}
+
+const GOOD: &[u8] = b"GET /index.html HTTP/1.1\r\nHost: shop\r\n\r\n";
+const EVIL: &[u8] = b"GET /cgi-bin/phf?Qalias=x HTTP/1.1\r\nHost: shop\r\n\r\n";
+
+#[test]
+fn a_clean_request_passes_as_it_came() {
+    let mut b = Bench::new();
+    b.segment(0, GOOD, ACK | PSH);
+    assert_eq!(b.world.received(SERVER), GOOD);
+    assert_eq!(b.world.counter(Counter::RequestsInspected), 1);
+    let next = (ISN + 1).wrapping_add(GOOD.len() as u32);
+    assert_eq!(b.world.flows[&FLOW].stream.get(), u64::from(next) << 32 | u64::from(next));
+    assert!(b.world.events.is_empty());
+}
+
+#[test]
+fn an_attack_after_clean_requests_goes_to_the_honeypot_whole() {
+    let mut b = Bench::new();
+    b.segment(0, GOOD, ACK | PSH);
+    b.client_acks(500);
+    b.pass_time(30);
+    let at = GOOD.len() as u32;
+    b.segment(at, EVIL, ACK | PSH);
+    b.pass_time(1);
+    assert_eq!(b.world.received(SERVER), GOOD, "no byte of the attack");
+    let to_honeypot: Vec<_> = b.world.sent.iter().filter(|s| s.0 == HONEYPOT).collect();
+    assert!(to_honeypot[0].4 && to_honeypot[0].3.is_empty(), "the adopt segment comes first");
+    assert_eq!(to_honeypot[0].1, (ISN + 1).wrapping_add(at));
+    assert_eq!(&b.world.received(HONEYPOT)[GOOD.len()..], EVIL);
+    assert_ne!(b.world.flows[&FLOW].owner.get() & flag::DIVERTED, 0, "XDP sends the rest by itself");
+    assert!(!b.world.sent.iter().any(|s| s.2 & RST != 0), "the server is reset only after its last packets");
+    b.pass_time(10);
+    let reset: Vec<_> = b.world.sent.iter().filter(|s| s.2 & RST != 0).collect();
+    assert_eq!(reset.len(), 1);
+    assert_eq!((reset[0].0, reset[0].1), (SERVER, (ISN + 1).wrapping_add(at)));
+    b.client_acks(900);
+    b.pass_time(30);
+    let diversions = b.world.diversions();
+    assert!(matches!(diversions[..], [Event::Diversion { adopted: true, reason: Reason::Rule(_), .. }]), "{diversions:?}");
+    assert!(b.world.marked.is_empty(), "only an echo proves the source");
+}
+
+#[test]
+fn an_attack_waits_for_earlier_answers() {
+    let mut b = Bench::new();
+    let mut both = GOOD.to_vec();
+    both.extend_from_slice(EVIL);
+    b.client_acks(77);
+    b.segment(0, &both, ACK | PSH);
+    assert_eq!(b.world.received(SERVER), GOOD, "the clean request of the pipeline is answered by the server");
+    b.pass_time(50);
+    assert!(b.world.received(HONEYPOT).is_empty(), "its answer has not begun");
+    b.client_acks(600);
+    b.pass_time(2);
+    assert!(b.world.received(HONEYPOT).is_empty(), "it may go on");
+    b.pass_time(6);
+    assert_eq!(&b.world.received(HONEYPOT)[GOOD.len()..], EVIL);
+}
+
+#[test]
+fn held_and_released() {
+    let mut b = Bench::new();
+    b.segment(0, &GOOD[..10], ACK);
+    assert!(b.world.sent.is_empty(), "held");
+    b.pass_time(149);
+    assert!(b.world.sent.is_empty());
+    b.pass_time(2);
+    assert_eq!(b.world.received(SERVER), &GOOD[..10], "past the time bound it streams");
+    assert_ne!(b.world.flows[&FLOW].owner.get() & flag::MIDSTREAM, 0);
+    b.segment(10, &GOOD[10..], ACK);
+    assert_eq!(b.world.received(SERVER), GOOD);
+    assert_eq!(b.world.flows[&FLOW].owner.get() & flag::MIDSTREAM, 0);
+}
+
+#[test]
+fn a_long_body_streams_and_is_cut_off_before_the_attack_is_complete() {
+    let mut b = Bench::new();
+    let body = 200_000;
+    let mut request = format!("POST /form HTTP/1.1\r\nHost: shop\r\nContent-Length: {body}\r\n\r\n").into_bytes();
+    let head = request.len();
+    request.resize(head + body, b'x');
+    let attack = head + 150_000;
+    request[attack..attack + 8].copy_from_slice(b"EVILBODY");
+    b.client_acks(77);
+    for (i, chunk) in request.chunks(1400).enumerate() {
+        b.segment((i * 1400) as u32, chunk, ACK);
+        b.pass_time(if i % 8 == 0 { 1 } else { 0 });
+    }
+    b.pass_time(400);
+    let server = b.world.received(SERVER);
+    assert!(server.len() > 100_000 && server.len() <= attack + 8, "{}", server.len());
+    assert!(!server.windows(8).any(|w| w == b"EVILBODY"));
+    assert_eq!(b.world.received(HONEYPOT), request);
+}
+
+#[test]
+fn retransmissions_are_sent_again_and_conflicts_divert() {
+    let mut b = Bench::new();
+    b.segment(0, GOOD, ACK);
+    b.segment(0, GOOD, ACK);
+    assert_eq!(b.world.sent.len(), 2);
+    let mut other = GOOD.to_vec();
+    other[5] ^= 1;
+    b.client_acks(90);
+    b.pass_time(20);
+    b.segment(0, &other, ACK);
+    b.pass_time(1500);
+    assert_eq!(b.world.received(SERVER), GOOD);
+    assert!(matches!(b.world.diversions()[..], [Event::Diversion { reason: Reason::Conflict, .. }]));
+}
+
+#[test]
+fn classic_is_silence_and_a_mark() {
+    let mut b = Bench::with(Method::Classic);
+    b.segment(0, EVIL, ACK);
+    b.pass_time(10);
+    assert_eq!(b.world.sent.len(), 1, "only the server's reset: {:?}", b.world.sent);
+    assert_eq!(b.world.marked, [[198, 51, 100, 11]]);
+    assert_ne!(b.world.flows[&FLOW].owner.get() & flag::SILENT, 0);
+    assert!(matches!(b.world.diversions()[..], [Event::Diversion { adopted: false, method: "classic", .. }]));
+}
+
+#[test]
+fn without_a_honeypot_nothing_goes_anywhere() {
+    let mut b = Bench::new();
+    b.world.honeypot = false;
+    b.segment(0, EVIL, ACK);
+    b.pass_time(10);
+    assert!(b.world.received(SERVER).is_empty() && b.world.received(HONEYPOT).is_empty());
+    assert!(matches!(b.world.diversions()[..], [Event::Diversion { honeypot: None, .. }]));
+    assert!(b.world.marked.is_empty());
+}
+
+#[test]
+fn other_connections_of_a_suspect_wait_for_the_proof_and_follow() {
+    let mut b = Bench::new();
+    b.world.flows.insert(6, flow(ISN));
+    b.segment(0, EVIL, ACK);
+    b.pass_time(2);
+    b.segment_from(6, 0, GOOD, ACK, false);
+    assert!(b.world.received(SERVER).is_empty(), "held while the proof is outstanding");
+    b.world.or_owner(FLOW, flag::PROVED);
+    b.pass_time(3);
+    assert!(b.world.received(SERVER).is_empty());
+    assert_eq!(b.world.counter(Counter::RequestsInspected), 1, "the second was not judged");
+    assert_eq!(b.world.flows[&6].diversion.get().map(|d| d.honeypot), Some(9));
+    // Unproved, a third party is delayed and nothing else.
+    let mut b = Bench::new();
+    b.world.flows.insert(6, flow(ISN));
+    b.segment(0, EVIL, ACK);
+    b.segment_from(6, 0, GOOD, ACK, false);
+    b.pass_time(70);
+    assert_eq!(b.world.received(SERVER), GOOD);
+}
+
+#[test]
+fn marked_sources_move_at_their_next_request() {
+    let mut b = Bench::new();
+    b.segment_from(FLOW, 0, GOOD, ACK, true);
+    b.pass_time(1200);
+    assert!(b.world.received(SERVER).is_empty());
+    assert_eq!(b.world.received(HONEYPOT), GOOD);
+    assert_eq!(b.world.counter(Counter::RequestsInspected), 0);
+}
+
+#[test]
+fn allowed_sources_are_only_reported() {
+    let mut b = Bench::new();
+    b.world.or_owner(FLOW, flag::ALLOWED);
+    b.segment(0, EVIL, ACK);
+    assert_eq!(b.world.received(SERVER), EVIL);
+    assert!(matches!(b.world.events[..], [Event::Alert { diverted: false, .. }]));
+}
+
+#[test]
+fn a_restarted_inspector_goes_on_at_a_boundary_and_resets_elsewhere() {
+    let mut b = Bench::new();
+    b.segment(0, GOOD, ACK);
+    b.engine = Engine::new(config(Method::Adopt), rules());
+    b.segment(GOOD.len() as u32, GOOD, ACK);
+    assert_eq!(b.world.received(SERVER), [GOOD, GOOD].concat());
+
+    let mut b = Bench::new();
+    b.segment(0, &GOOD[..10], ACK);
+    b.pass_time(200);
+    b.engine = Engine::new(config(Method::Adopt), rules());
+    b.segment(10, &GOOD[10..], ACK);
+    assert_eq!(b.world.received(SERVER), &GOOD[..10], "never guessed");
+    let resets: Vec<_> = b.world.sent.iter().filter(|s| s.2 & RST != 0).map(|s| s.0).collect();
+    assert_eq!(resets, [SERVER, ROUTER]);
+}
+
+#[test]
+fn killed_between_sending_and_saying_so() {
+    let mut b = Bench::new();
+    let pending = (ISN + 1).wrapping_add(GOOD.len() as u32);
+    b.world.flows[&FLOW].stream.set(u64::from(ISN + 1) << 32 | u64::from(pending));
+    b.segment(GOOD.len() as u32, GOOD, ACK);
+    assert_eq!(b.world.received(SERVER).len(), 2 * GOOD.len(), "the client went on: the server had it");
+    let mut b = Bench::new();
+    b.world.flows[&FLOW].stream.set(u64::from(ISN + 1) << 32 | u64::from(pending));
+    b.segment(0, GOOD, ACK);
+    assert_eq!(b.world.received(SERVER), GOOD, "it comes again: judged and sent");
+}
+
+#[test]
+fn half_closed_clients_are_served() {
+    let mut b = Bench::new();
+    b.segment(0, GOOD, ACK | FIN);
+    assert_eq!(b.world.received(SERVER), GOOD);
+    assert_ne!(b.world.sent[0].2 & FIN, 0);
+    let mut b = Bench::new();
+    b.segment(0, EVIL, ACK | FIN);
+    b.pass_time(2);
+    assert_eq!(b.world.received(HONEYPOT), EVIL);
+    assert_ne!(b.world.sent.iter().rfind(|s| s.0 == HONEYPOT).unwrap().2 & FIN, 0);
+}
+
+#[test]
+fn stale_generations_are_dropped() {
+    let mut b = Bench::new();
+    b.segment(0, &GOOD[..5], ACK);
+    let f = &b.world.flows[&FLOW];
+    f.owner.set(f.owner.get() + (1 << 16));
+    f.stream.set(u64::from(ISN + 1) << 32 | u64::from(ISN + 1));
+    b.segment(0, GOOD, ACK);
+    assert_eq!(b.world.received(SERVER), GOOD, "the place's new flow begins afresh");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    /// However a pipeline with an attack is cut, ordered and repeated: the server gets exactly what comes before it.
+    #[test]
+    fn any_segmentation(cuts in prop::collection::vec(1usize..140, 0..12), order in any::<u64>(), repeat in any::<u64>(),
+                        attack in any::<bool>()) {
+        let mut stream = GOOD.to_vec();
+        stream.extend_from_slice(b"POST /a HTTP/1.1\r\nHost: s\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+        let clean = stream.len();
+        if attack { stream.extend_from_slice(EVIL); } else { stream.extend_from_slice(GOOD); }
+        let mut edges: Vec<usize> = cuts.into_iter().filter(|c| *c < stream.len()).collect();
+        edges.push(0);
+        edges.push(stream.len());
+        edges.sort_unstable();
+        edges.dedup();
+        let mut pieces: Vec<(usize, usize)> = edges.windows(2).map(|w| (w[0], w[1])).collect();
+        let repeated: Vec<_> = pieces.iter().enumerate().filter(|(i, _)| repeat >> (i % 64) & 1 == 1).map(|(_, p)| *p).collect();
+        pieces.extend(repeated);
+        let mut seed = order;
+        for i in (1..pieces.len()).rev() {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            pieces.swap(i, (seed >> 33) as usize % (i + 1));
+        }
+        let mut b = Bench::new();
+        b.client_acks(77);
+        for (from, to) in pieces {
+            b.segment(from as u32, &stream[from..to], ACK);
+        }
+        b.client_acks(78);
+        b.pass_time(30);
+        let server = b.world.received(SERVER);
+        if attack {
+            prop_assert_eq!(&server[..], &stream[..clean]);
+            prop_assert_eq!(&b.world.received(HONEYPOT)[clean..], EVIL);
+        } else {
+            prop_assert_eq!(&server[..], &stream[..]);
+        }
+    }
+}

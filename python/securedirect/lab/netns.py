@@ -14,13 +14,14 @@ import socket
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-
-import pyroute2.netns  # type: ignore[import-untyped]
+from typing import NoReturn
 
 from securedirect.lab import processes
 
 NETNS_DIR = Path("/run/netns")
-CLONE_NEWNET = 0x40000000
+_CLONE_NEWNET = 0x40000000
+_MNT_DETACH = 2
+_MS_BIND, _MS_REC, _MS_SHARED = 0x1000, 0x4000, 0x100000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 Identity = tuple[int, int]
@@ -29,9 +30,8 @@ Identity = tuple[int, int]
 
 def _setns(fd: int) -> None:
     # os.setns() comes with Python 3.12.
-    if _libc.setns(fd, CLONE_NEWNET) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, f"cannot enter the network namespace: {os.strerror(code)}")
+    if _libc.setns(fd, _CLONE_NEWNET) != 0:
+        _fail("cannot enter a network namespace")
 
 
 @contextlib.contextmanager
@@ -60,7 +60,45 @@ def enter(namespace: str) -> None:
 
 
 def create(namespace: str) -> None:
-    pyroute2.netns.create(namespace)
+    """Make an empty namespace with a name, as `ip netns add` does."""
+    _prepare_folder()
+    path = NETNS_DIR / namespace
+    path.touch(mode=0o444, exist_ok=False)
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc.unshare(_CLONE_NEWNET) != 0:
+            _fail("cannot make a network namespace")
+        try:
+            _mount("/proc/thread-self/ns/net", path, _MS_BIND)
+        finally:
+            _setns(home)
+    finally:
+        os.close(home)
+
+
+def _prepare_folder() -> None:
+    NETNS_DIR.mkdir(mode=0o755, exist_ok=True)
+    folder = os.open(NETNS_DIR, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # as `ip netns` does
+        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+        # Not os.path.ismount: that cannot see a folder mounted on itself.
+        if not any(line.split(" ", 5)[4] == str(NETNS_DIR) for line in mounts):
+            # Shared, so that a name taken away goes away in every mount namespace.
+            _mount(NETNS_DIR, NETNS_DIR, _MS_BIND | _MS_REC)
+            _mount("none", NETNS_DIR, _MS_SHARED | _MS_REC)
+    finally:
+        os.close(folder)
+
+
+def _mount(source: str | Path, target: Path, flags: int) -> None:
+    if _libc.mount(os.fsencode(source), os.fsencode(target), b"none", ctypes.c_ulong(flags), None) != 0:
+        _fail(f"cannot mount {source} on {target}")
+
+
+def _fail(what: str) -> NoReturn:
+    code = ctypes.get_errno()
+    raise OSError(code, f"{what}: {os.strerror(code)}")
 
 
 def remove(namespace: str) -> None:
@@ -68,9 +106,8 @@ def remove(namespace: str) -> None:
     path = NETNS_DIR / namespace
     # A file that was created and never mounted on (a crash in between) is only unlinked.
     while os.path.ismount(path):
-        if _libc.umount2(os.fsencode(path), 2) != 0:  # MNT_DETACH
-            code = ctypes.get_errno()
-            raise OSError(code, f"cannot unmount {path}: {os.strerror(code)}")
+        if _libc.umount2(os.fsencode(path), _MNT_DETACH) != 0:
+            _fail(f"cannot unmount {path}")
     path.unlink(missing_ok=True)
 
 

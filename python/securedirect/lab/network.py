@@ -66,7 +66,7 @@ def build(hosts: dict[str, Host]) -> None:
 
 def _segment(namespace: str, bridge: str, hosts: list[Host], address: str | None = None) -> None:
     """A bridge in a namespace with one cable to each host."""
-    with IPRoute(netns=namespace) as ip:
+    with netns.inside(namespace), IPRoute() as ip:
         options: dict[str, str] = {"address": mac_of(address)} if address else {}
         ip.link(
             "add",
@@ -88,14 +88,13 @@ def _segment(namespace: str, bridge: str, hosts: list[Host], address: str | None
         ip.link("set", index=loopback, state="up")
         if address:
             ip.addr("add", index=index, address=address, prefixlen=PREFIX)
-    with netns.inside(namespace):
         for host in hosts:
             netns.offloads_off(host.name, *_WIRE)
 
 
 def _host(host: Host) -> None:
     """Addresses and the default route of one host."""
-    with IPRoute(netns=host.netns) as ip:
+    with netns.inside(host.netns), IPRoute() as ip:
         (loopback,) = ip.link_lookup(ifname="lo")
         (uplink,) = ip.link_lookup(ifname=UPLINK)
         ip.link("set", index=loopback, state="up")
@@ -106,13 +105,12 @@ def _host(host: Host) -> None:
         if host.role != "router":
             gateway = ROUTER_CLIENTS if host.role == "client" else ROUTER_SITE
             ip.route("add", dst="default", gateway=gateway)
-    with netns.inside(host.netns):
         netns.offloads_off(UPLINK, *_WIRE)
 
 
 def set_neighbour(router: Host, address: str, mac: str | None) -> None:
     """Nail an address of the site to a MAC in the router, past ARP; None lets ARP find it again."""
-    with IPRoute(netns=router.netns) as ip:
+    with netns.inside(router.netns), IPRoute() as ip:
         (uplink,) = ip.link_lookup(ifname=UPLINK)
         if mac is not None:
             ip.neigh("replace", dst=address, lladdr=mac, ifindex=uplink, state="permanent")

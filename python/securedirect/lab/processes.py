@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 _KILL_SECONDS = 5.0
-_REAP_SECONDS = 1.0
+_REAP_SECONDS = 2.0
 _POLL_SECONDS = 0.02
 
 

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The rule document: what the rule loader hands over, one JSON object, byte strings in hex.
+
+use serde::{Deserialize, Deserializer};
+
+use crate::Buffer;
+
+/// The document version that this crate reads.
+pub const VERSION: u32 = 1;
+
+/// What happens to a request that matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    Divert,
+    Alert,
+}
+
+#[derive(Deserialize)]
+pub struct Document<'a> {
+    pub version: u32,
+    /// Kept as text: one rule that does not fit the model must not cost the others.
+    #[serde(borrow)]
+    pub rules: Vec<&'a serde_json::value::RawValue>,
+}
+
+#[derive(Deserialize)]
+pub struct Rule {
+    #[serde(default = "one")]
+    pub gid: u32,
+    pub sid: u32,
+    #[serde(default)]
+    pub rev: u32,
+    #[serde(default, deserialize_with = "nullable")]
+    pub msg: String,
+    #[serde(default, deserialize_with = "nullable")]
+    pub classtype: String,
+    #[serde(default, deserialize_with = "nullable")]
+    pub category: String,
+    #[serde(default = "three")]
+    pub priority: u8,
+    pub action: Action,
+    #[serde(default, deserialize_with = "nullable")]
+    pub file: String,
+    #[serde(default)]
+    pub line: u32,
+    pub scope: Scope,
+    #[serde(default)]
+    pub dst_ports: Option<Vec<(u16, u16)>>,
+    #[serde(default)]
+    pub dst_ports_negated: bool,
+    pub options: Vec<RuleOption>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    Http,
+    Packet,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum RuleOption {
+    Content(Content),
+    Pcre(Pcre),
+    Urilen(Length),
+    Bsize(Length),
+    Isdataat {
+        buffer: Buffer,
+        /// Relative: `cursor + value <= size`; absolute: `value < size` (Suricata's reading).
+        value: u32,
+        #[serde(default)]
+        relative: bool,
+        #[serde(default)]
+        negated: bool,
+    },
+    Dsize(Comparison),
+    Flags {
+        set: String,
+        #[serde(default, deserialize_with = "nullable")]
+        mode: String,
+        #[serde(default, deserialize_with = "nullable")]
+        mask: String,
+    },
+    Ack {
+        value: u32,
+    },
+    Seq {
+        value: u32,
+    },
+}
+
+#[derive(Deserialize)]
+pub struct Content {
+    pub buffer: Buffer,
+    #[serde(deserialize_with = "hex")]
+    pub bytes: Vec<u8>,
+    #[serde(default)]
+    pub nocase: bool,
+    #[serde(default)]
+    pub negated: bool,
+    #[serde(default)]
+    pub offset: Option<i32>,
+    #[serde(default)]
+    pub depth: Option<i32>,
+    #[serde(default)]
+    pub distance: Option<i32>,
+    #[serde(default)]
+    pub within: Option<i32>,
+    #[serde(default)]
+    pub startswith: bool,
+    #[serde(default)]
+    pub endswith: bool,
+    #[serde(default)]
+    pub fast_pattern: bool,
+}
+
+#[derive(Deserialize)]
+pub struct Pcre {
+    pub buffer: Buffer,
+    #[serde(deserialize_with = "hex")]
+    pub pattern: Vec<u8>,
+    #[serde(flatten)]
+    pub flags: PcreFlags,
+    #[serde(default)]
+    pub relative: bool,
+    #[serde(default)]
+    pub negated: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(default)]
+pub struct PcreFlags {
+    pub nocase: bool,
+    pub dotall: bool,
+    pub multiline: bool,
+    pub extended: bool,
+    pub anchored: bool,
+    pub dollar_endonly: bool,
+    pub ungreedy: bool,
+}
+
+#[derive(Deserialize)]
+pub struct Length {
+    pub buffer: Buffer,
+    #[serde(flatten)]
+    pub comparison: Comparison,
+}
+
+/// A comparison with a length; `<>` excludes both ends.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Comparison {
+    pub op: Operator,
+    pub value: u32,
+    #[serde(default)]
+    pub high: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Operator {
+    #[serde(rename = "=")]
+    Equal,
+    #[serde(rename = "<")]
+    Less,
+    #[serde(rename = ">")]
+    Greater,
+    #[serde(rename = "<=")]
+    AtMost,
+    #[serde(rename = ">=")]
+    AtLeast,
+    #[serde(rename = "<>")]
+    Between,
+}
+
+impl Comparison {
+    pub fn holds(&self, length: usize) -> bool {
+        let value = self.value as usize;
+        match self.op {
+            Operator::Equal => length == value,
+            Operator::Less => length < value,
+            Operator::Greater => length > value,
+            Operator::AtMost => length <= value,
+            Operator::AtLeast => length >= value,
+            Operator::Between => length > value && length < self.high.unwrap_or(u32::MAX) as usize,
+        }
+    }
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn three() -> u8 {
+    3
+}
+
+fn nullable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    unhex(text.as_bytes())
+        .ok_or_else(|| serde::de::Error::custom("a byte string is not hexadecimal"))
+}
+
+fn unhex(text: &[u8]) -> Option<Vec<u8>> {
+    if text.len() % 2 != 0 {
+        return None;
+    }
+    text.chunks_exact(2)
+        .map(|pair| Some(crate::http::hex_value(pair[0])? << 4 | crate::http::hex_value(pair[1])?))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_is_read_and_refused() {
+        assert_eq!(unhex(b"00ff4A"), Some(vec![0, 255, 0x4a]));
+        assert_eq!(unhex(b"0"), None);
+        assert_eq!(unhex(b"0g"), None);
+    }
+
+    #[test]
+    fn comparisons() {
+        let of = |op, value, high| Comparison { op, value, high };
+        for (comparison, inside, outside) in [
+            (of(Operator::Equal, 5, None), 5, 6),
+            (of(Operator::Less, 5, None), 4, 5),
+            (of(Operator::Greater, 5, None), 6, 5),
+            (of(Operator::AtMost, 5, None), 5, 6),
+            (of(Operator::AtLeast, 5, None), 5, 4),
+            (of(Operator::Between, 5, Some(8)), 6, 5),
+            (of(Operator::Between, 5, Some(8)), 7, 8),
+        ] {
+            assert!(comparison.holds(inside), "{comparison:?}");
+            assert!(!comparison.holds(outside), "{comparison:?}");
+        }
+    }
+}

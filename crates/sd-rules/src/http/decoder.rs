@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Built-in rules of the HTTP decoder: what is malformed, ambiguous or at a limit, each with its default action.
+//!
+//! They are reported like rules of a rule file, under a generator id of their own. *Ambiguous* means that two
+//! servers may cut the request differently; nobody legitimate sends that, so it diverts.
+
+use crate::document::Action;
+
+/// Generator id of the built-in rules.
+pub const GID: u32 = 1_000_000;
+
+macro_rules! decoders {
+    ($($(#[$doc:meta])* $name:ident = $sid:literal, $action:expr, $msg:literal;)*) => {
+        /// What the decoder found.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Decoder { $($(#[$doc])* $name),* }
+
+        impl Decoder {
+            /// All of them with sid, default action (None: counted, not reported) and message, in order.
+            pub const TABLE: &'static [(Decoder, u32, Option<Action>, &'static str)] =
+                &[$((Decoder::$name, $sid, $action, $msg)),*];
+        }
+    };
+}
+
+const DIVERT: Option<Action> = Some(Action::Divert);
+const ALERT: Option<Action> = Some(Action::Alert);
+const QUIET: Option<Action> = None;
+
+decoders! {
+    /// Ambiguous framing first.
+    ContentLengthConflict = 1, DIVERT, "HTTP ambiguous: several Content-Length values";
+    ContentLengthInvalid = 2, DIVERT, "HTTP ambiguous: Content-Length is not a plain decimal number";
+    ContentLengthAndTransferEncoding = 3, DIVERT, "HTTP ambiguous: Content-Length together with Transfer-Encoding";
+    TransferEncodingInvalid = 4, DIVERT, "HTTP ambiguous: Transfer-Encoding is not exactly 'chunked'";
+    TransferEncodingOldVersion = 5, DIVERT, "HTTP ambiguous: Transfer-Encoding before HTTP/1.1";
+    ChunkFraming = 6, DIVERT, "HTTP ambiguous: bad chunk framing";
+    BareCarriageReturn = 7, DIVERT, "HTTP ambiguous: carriage return without line feed in the head";
+    HeadTooLarge = 8, DIVERT, "HTTP ambiguous: request head too large";
+    TooManyHeaders = 9, DIVERT, "HTTP ambiguous: too many headers";
+    FramingHeaderObfuscated = 10, DIVERT, "HTTP ambiguous: obfuscated Content-Length, Transfer-Encoding or Host header";
+    HostConflict = 11, DIVERT, "HTTP ambiguous: several Host headers with different values";
+    /// Oddities.
+    NotHttp = 20, ALERT, "HTTP decoder: the bytes are no HTTP request";
+    BareLineFeed = 21, ALERT, "HTTP decoder: line feed without carriage return in the head";
+    RequestLineBlanks = 22, ALERT, "HTTP decoder: tab, leading or repeated blank in the request line";
+    SimpleRequest = 23, ALERT, "HTTP decoder: request without version (HTTP/0.9)";
+    BadVersion = 24, ALERT, "HTTP decoder: unusual protocol version";
+    EncodedNul = 25, ALERT, "HTTP decoder: NUL byte in the URI";
+    DoubleEncoding = 26, ALERT, "HTTP decoder: doubly encoded URI path";
+    InvalidPercent = 27, QUIET, "HTTP decoder: invalid percent encoding in the URI";
+    UnicodePercent = 28, ALERT, "HTTP decoder: %u encoding in the URI";
+    OverlongUtf8 = 29, ALERT, "HTTP decoder: overlong UTF-8 in the URI";
+    AboveRoot = 30, ALERT, "HTTP decoder: URI path climbs above the root";
+    UnescapedSpace = 31, QUIET, "HTTP decoder: unescaped space in the URI";
+    FoldedHeader = 32, ALERT, "HTTP decoder: folded header";
+    MissingColon = 33, ALERT, "HTTP decoder: header line without colon";
+    HeaderName = 34, ALERT, "HTTP decoder: malformed header name";
+    HeaderNul = 35, ALERT, "HTTP decoder: NUL byte in the head";
+    ContentLengthRepeated = 36, ALERT, "HTTP decoder: Content-Length repeated with the same value";
+    ChunkExtension = 37, QUIET, "HTTP decoder: chunk extension or padded chunk size";
+    HostMismatch = 38, ALERT, "HTTP decoder: host of the URI differs from the Host header";
+    FieldTooLong = 39, ALERT, "HTTP decoder: very long header field";
+    Http2Preface = 40, ALERT, "HTTP decoder: unexpected HTTP/2 preface";
+    DepthReached = 41, ALERT, "HTTP decoder: body longer than the inspection depth";
+    EncodedBody = 42, QUIET, "HTTP decoder: compressed request body inspected as sent";
+    MatchBound = 43, ALERT, "Matcher: bound on retries reached for a rule";
+    PcreBound = 44, ALERT, "Matcher: bound on backtracking reached for an expression";
+}
+
+impl Decoder {
+    pub(crate) fn bit(self) -> u64 {
+        1 << self as u8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_is_in_order_and_sids_are_unique() {
+        for (index, (decoder, sid, _, _)) in Decoder::TABLE.iter().enumerate() {
+            assert_eq!(*decoder as usize, index);
+            assert_eq!(Decoder::TABLE.iter().filter(|row| row.1 == *sid).count(), 1);
+        }
+        assert!(
+            Decoder::TABLE.len() <= 64,
+            "the set of found oddities is one word"
+        );
+    }
+}

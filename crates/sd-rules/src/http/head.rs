@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Request line and headers: found line by line as bytes arrive, each byte looked at once.
+
+use super::body::{BodyState, Chunks};
+use super::decoder::Decoder;
+use super::{is_blank, is_token, is_wide_blank, trim, Span};
+use crate::Limits;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HeadState {
+    /// Nothing but line ends so far.
+    #[default]
+    Blank,
+    RequestLine,
+    Headers,
+    Complete,
+    /// No HTTP request, or one whose end cannot be told.
+    NotHttp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name {
+    Other,
+    Host,
+    UserAgent,
+    Cookie,
+    ContentLength,
+    ContentType,
+    ContentEncoding,
+    TransferEncoding,
+    Connection,
+    Upgrade,
+    Expect,
+    Referer,
+    Accept,
+    AcceptEncoding,
+    AcceptLanguage,
+}
+
+impl Name {
+    fn of(name: &[u8]) -> Name {
+        let (text, found): (&[u8], Name) =
+            match (name.len(), name.first().map(u8::to_ascii_lowercase)) {
+                (4, _) => (b"host", Name::Host),
+                (10, Some(b'u')) => (b"user-agent", Name::UserAgent),
+                (6, Some(b'c')) => (b"cookie", Name::Cookie),
+                (14, _) => (b"content-length", Name::ContentLength),
+                (12, _) => (b"content-type", Name::ContentType),
+                (16, _) => (b"content-encoding", Name::ContentEncoding),
+                (17, _) => (b"transfer-encoding", Name::TransferEncoding),
+                (10, Some(b'c')) => (b"connection", Name::Connection),
+                (7, Some(b'u')) => (b"upgrade", Name::Upgrade),
+                (6, Some(b'e')) => (b"expect", Name::Expect),
+                (7, Some(b'r')) => (b"referer", Name::Referer),
+                (6, Some(b'a')) => (b"accept", Name::Accept),
+                (15, Some(b'a')) if name.get(7).is_some_and(|byte| byte | 0x20 == b'e') => {
+                    (b"accept-encoding", Name::AcceptEncoding)
+                }
+                (15, Some(b'a')) => (b"accept-language", Name::AcceptLanguage),
+                _ => return Name::Other,
+            };
+        if name.eq_ignore_ascii_case(text) {
+            found
+        } else {
+            Name::Other
+        }
+    }
+
+    /// Headers that decide where a request ends or whose it is.
+    fn frames(self) -> bool {
+        matches!(
+            self,
+            Name::Host | Name::ContentLength | Name::TransferEncoding
+        )
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Header {
+    pub name: Span,
+    /// Trimmed; with the line ends of its folds, if `folded`.
+    pub value: Span,
+    pub known: Name,
+    pub folded: bool,
+}
+
+/// What has been parsed of a head; spans refer to the request's bytes.
+#[derive(Debug, Default)]
+pub struct Head {
+    pub state: HeadState,
+    /// First byte of the request line.
+    pub start: usize,
+    /// First byte after the head.
+    pub end: usize,
+    /// The request line without its end, known from state Headers on.
+    pub line: Span,
+    pub method: Span,
+    pub uri: Span,
+    /// Empty: HTTP/0.9.
+    pub protocol: Span,
+    /// First byte of the header lines, and of the blank line that ends them.
+    pub headers_start: usize,
+    pub blank_line: usize,
+    pub headers: Vec<Header>,
+    pub upgrade: bool,
+    pub expect_continue: bool,
+    minor_version: Option<u8>,
+    line_start: usize,
+    /// Up to where the current line has been searched for its end.
+    searched: usize,
+}
+
+impl Head {
+    pub fn reset(&mut self) {
+        let mut headers = std::mem::take(&mut self.headers);
+        headers.clear();
+        headers.shrink_to(128);
+        *self = Head {
+            headers,
+            ..Head::default()
+        };
+    }
+
+    /// The request line has been read.
+    pub fn has_line(&self) -> bool {
+        matches!(self.state, HeadState::Headers | HeadState::Complete)
+    }
+
+    /// Goes on with `data`, all bytes of the request so far.
+    pub fn parse(&mut self, data: &[u8], limits: &Limits, events: &mut impl FnMut(Decoder)) {
+        if self.state == HeadState::Blank {
+            while let Some(byte) = data.get(self.start) {
+                if !matches!(byte, b'\r' | b'\n') || self.start >= limits.max_head {
+                    self.state = HeadState::RequestLine;
+                    self.line_start = self.start;
+                    self.searched = self.start;
+                    self.start_of_line(data, events);
+                    break;
+                }
+                self.start += 1;
+            }
+        }
+        while matches!(self.state, HeadState::RequestLine | HeadState::Headers) {
+            // A head that is too long is so however it is cut: the search ends at the limit.
+            let bound = data.len().min(limits.max_head);
+            let Some(found) = data
+                .get(self.searched..bound)
+                .and_then(|rest| memchr::memchr(b'\n', rest))
+            else {
+                self.searched = bound.max(self.searched);
+                if data.len() > limits.max_head {
+                    events(Decoder::HeadTooLarge);
+                    self.not_http();
+                }
+                return;
+            };
+            let line_feed = self.searched + found;
+            let line_start = self.line_start;
+            self.line_start = line_feed + 1;
+            self.searched = line_feed + 1;
+            let mut line_end = line_feed;
+            if line_end > line_start && data[line_end - 1] == b'\r' {
+                line_end -= 1;
+            } else {
+                events(Decoder::BareLineFeed);
+            }
+            let line = &data[line_start..line_end];
+            if memchr::memchr(b'\r', line).is_some() {
+                events(Decoder::BareCarriageReturn);
+            }
+            if memchr::memchr(0, line).is_some() {
+                events(Decoder::HeaderNul);
+            }
+            if self.state == HeadState::RequestLine {
+                self.request_line(line, line_start, events);
+            } else if line.is_empty() {
+                self.blank_line = line_start;
+                self.end = line_feed + 1;
+                self.state = HeadState::Complete;
+            } else {
+                self.header_line(line, line_start, limits, events);
+            }
+        }
+    }
+
+    fn not_http(&mut self) {
+        self.state = HeadState::NotHttp;
+        self.end = self.start;
+    }
+
+    /// A first byte that no method begins with: no HTTP, no need to wait for a line end.
+    fn start_of_line(&mut self, data: &[u8], events: &mut impl FnMut(Decoder)) {
+        let byte = data[self.start];
+        if !is_token(byte) && !is_wide_blank(byte) {
+            events(Decoder::NotHttp);
+            self.not_http();
+        }
+    }
+
+    fn request_line(&mut self, line: &[u8], at: usize, events: &mut impl FnMut(Decoder)) {
+        self.line = Span::new(at, at + line.len());
+        self.headers_start = self.line_start;
+        let leading = line.iter().take_while(|byte| is_wide_blank(**byte)).count();
+        let end = line
+            .iter()
+            .rposition(|byte| !is_wide_blank(*byte))
+            .map_or(leading, |last| last + 1);
+        let text = &line[leading..end];
+        let method_length = text
+            .iter()
+            .position(|byte| is_wide_blank(*byte))
+            .unwrap_or(text.len());
+        let rest_start = method_length
+            + text[method_length..]
+                .iter()
+                .take_while(|byte| is_wide_blank(**byte))
+                .count();
+        let method = &text[..method_length];
+        if rest_start == text.len() || !method.iter().all(|byte| is_token(*byte)) {
+            events(Decoder::NotHttp);
+            self.not_http();
+            return;
+        }
+        let last_blank = text
+            .iter()
+            .rposition(|byte| is_wide_blank(*byte))
+            .unwrap_or(method_length);
+        let last = &text[last_blank + 1..];
+        let versioned = last
+            .get(..5)
+            .is_some_and(|name| name.eq_ignore_ascii_case(b"HTTP/"))
+            && last_blank >= method_length;
+        let uri_end = if versioned {
+            text[..last_blank]
+                .iter()
+                .rposition(|byte| !is_wide_blank(*byte))
+                .map_or(rest_start, |last| last + 1)
+        } else {
+            text.len()
+        };
+        let base = at + leading;
+        self.method = Span::new(base, base + method_length);
+        self.uri = Span::new(
+            base + rest_start.min(uri_end.max(method_length)),
+            base + uri_end,
+        );
+        let uri = &text[rest_start.min(uri_end)..uri_end];
+        if versioned {
+            self.protocol = Span::new(base + last_blank + 1, base + text.len());
+            self.minor_version = match last {
+                b"HTTP/1.1" => Some(1),
+                b"HTTP/1.0" => Some(0),
+                _ => {
+                    let preface = last == b"HTTP/2.0" && method == b"PRI";
+                    events(if preface {
+                        Decoder::Http2Preface
+                    } else {
+                        Decoder::BadVersion
+                    });
+                    None
+                }
+            };
+        }
+        let separators = rest_start - method_length
+            + if versioned {
+                text.len() - last.len() - uri_end
+            } else {
+                1
+            };
+        if leading > 0
+            || end < line.len()
+            || separators > 2
+            || line.iter().any(|byte| matches!(byte, b'\t' | 0x0b | 0x0c))
+        {
+            events(Decoder::RequestLineBlanks);
+        }
+        if uri.iter().any(|byte| is_wide_blank(*byte)) {
+            events(Decoder::UnescapedSpace);
+        }
+        if versioned {
+            self.state = HeadState::Headers;
+        } else {
+            events(Decoder::SimpleRequest);
+            self.state = HeadState::Complete;
+            self.end = self.line_start;
+            self.blank_line = self.line_start;
+        }
+    }
+
+    fn header_line(
+        &mut self,
+        line: &[u8],
+        at: usize,
+        limits: &Limits,
+        events: &mut impl FnMut(Decoder),
+    ) {
+        if line.len() > 18_000 {
+            events(Decoder::FieldTooLong);
+        }
+        if is_blank(line[0]) {
+            if let Some(header) = self.headers.last_mut() {
+                events(Decoder::FoldedHeader);
+                header.folded = true;
+                let end = line
+                    .iter()
+                    .rposition(|byte| !is_wide_blank(*byte))
+                    .map_or(0, |last| at + last + 1);
+                if end > 0 {
+                    header.value.end = end as u32;
+                }
+                if header.known.frames() {
+                    events(Decoder::FramingHeaderObfuscated);
+                }
+                return;
+            }
+        }
+        if self.headers.len() >= limits.max_headers {
+            events(Decoder::TooManyHeaders);
+            return;
+        }
+        let colon = memchr::memchr(b':', line);
+        let name_end = colon.unwrap_or(line.len());
+        let name = trim(&line[..name_end]);
+        let name_start = at
+            + line[..name_end]
+                .iter()
+                .position(|byte| !is_wide_blank(*byte))
+                .unwrap_or(0);
+        let mut known = Name::of(name);
+        let regular =
+            name.len() == name_end && !name.is_empty() && name.iter().all(|byte| is_token(*byte));
+        match colon {
+            None => events(Decoder::MissingColon),
+            Some(_) if !regular => events(Decoder::HeaderName),
+            Some(_) => {}
+        }
+        if colon.is_none() || !regular {
+            // Some servers drop or stop at what does not belong into a name.
+            let mut plain = [0u8; 20];
+            let mut length = 0;
+            for &byte in name
+                .iter()
+                .filter(|byte| is_token(**byte))
+                .take(plain.len())
+            {
+                plain[length] = byte;
+                length += 1;
+            }
+            let meant = Name::of(&plain[..length]);
+            let cut = Name::of(
+                name.split(|byte| !is_token(*byte))
+                    .next()
+                    .unwrap_or_default(),
+            );
+            if meant.frames() || cut.frames() {
+                events(Decoder::FramingHeaderObfuscated);
+            }
+            if known == Name::Other {
+                known = if meant == Name::Other { cut } else { meant };
+            }
+            if colon.is_none() {
+                known = Name::Other;
+            }
+        }
+        let value = &line[(name_end + 1).min(line.len())..];
+        let value_start = (name_end + 1).min(line.len())
+            + value
+                .iter()
+                .position(|byte| !is_wide_blank(*byte))
+                .unwrap_or(value.len());
+        let trimmed = trim(value).len();
+        self.headers.push(Header {
+            name: Span::new(name_start, name_start + name.len()),
+            value: Span::new(at + value_start, at + value_start + trimmed),
+            known,
+            folded: false,
+        });
+    }
+
+    /// How the body is framed, once the head is complete.
+    pub fn framing(&mut self, data: &[u8], events: &mut impl FnMut(Decoder)) -> BodyState {
+        if self.protocol.is_empty() {
+            // HTTP/0.9: no headers, no further request.
+            return BodyState::Unframed;
+        }
+        let mut length: Option<u64> = None;
+        let mut length_broken = false;
+        let mut codings = 0usize;
+        let mut chunked_exactly = true;
+        let mut chunked_last = false;
+        let mut host: Option<&[u8]> = None;
+        for header in &self.headers {
+            let value = header.value.of(data);
+            match header.known {
+                Name::ContentLength => {
+                    for item in value.split(|byte| *byte == b',') {
+                        match plain_number(trim(item)) {
+                            None => {
+                                events(Decoder::ContentLengthInvalid);
+                                length_broken = true;
+                            }
+                            Some(number) if length.is_none() => length = Some(number),
+                            Some(number) if length == Some(number) => {
+                                events(Decoder::ContentLengthRepeated)
+                            }
+                            Some(_) => {
+                                events(Decoder::ContentLengthConflict);
+                                length_broken = true;
+                            }
+                        }
+                    }
+                }
+                Name::TransferEncoding => {
+                    codings += 1;
+                    chunked_exactly &= value.eq_ignore_ascii_case(b"chunked");
+                    let last = trim(
+                        value
+                            .rsplit(|byte| *byte == b',')
+                            .next()
+                            .unwrap_or_default(),
+                    );
+                    chunked_last = last.eq_ignore_ascii_case(b"chunked");
+                }
+                Name::Host => match host {
+                    Some(first) if !first.eq_ignore_ascii_case(value) => {
+                        events(Decoder::HostConflict)
+                    }
+                    _ => host = Some(value),
+                },
+                Name::Upgrade => self.upgrade = true,
+                Name::Expect => self.expect_continue |= value.eq_ignore_ascii_case(b"100-continue"),
+                Name::ContentEncoding if !value.eq_ignore_ascii_case(b"identity") => {
+                    events(Decoder::EncodedBody)
+                }
+                _ => {}
+            }
+        }
+        if codings > 0 {
+            if length.is_some() || length_broken {
+                events(Decoder::ContentLengthAndTransferEncoding);
+            }
+            if codings > 1 || !chunked_exactly {
+                events(Decoder::TransferEncodingInvalid);
+            }
+            if self.minor_version != Some(1) {
+                events(Decoder::TransferEncodingOldVersion);
+            }
+            if chunked_last {
+                return BodyState::Chunked(Chunks::default());
+            }
+        }
+        match length {
+            _ if length_broken => BodyState::Unframed,
+            Some(0) => BodyState::Done,
+            Some(length) => BodyState::Length(length),
+            None if codings > 0 => BodyState::Unframed,
+            None => BodyState::Done,
+        }
+    }
+}
+
+/// Decimal digits only, below 2^63.
+fn plain_number(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 40 {
+        return None;
+    }
+    text.iter().try_fold(0u64, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number
+            .checked_mul(10)?
+            .checked_add(digit)
+            .filter(|number| *number <= i64::MAX as u64)
+    })
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Judges HTTP requests with compiled Snort and Suricata rules.
+//!
+//! Pure code without I/O: a [`RuleSet`] is compiled from the JSON document that the rule loader writes, a
+//! [`Transaction`] follows one request from its first byte on, however it is cut into calls, and reports each
+//! rule that it matches once. Malformed and ambiguous requests are reported the same way, as built-in rules
+//! ([`http::decoder`]). Functions on the packet path return verdicts, never errors, and take time linear in
+//! the bytes of the request.
+#![forbid(unsafe_code)]
+
+mod document;
+pub mod http;
+mod matcher;
+mod packet;
+mod pcre;
+mod prefilter;
+mod ruleset;
+mod transaction;
+
+pub use document::Action;
+pub use http::decoder::Decoder;
+pub use packet::{judge_packet, PacketFacts};
+pub use ruleset::{LoadError, RuleMeta, RuleSet, RuleSetStats};
+pub use transaction::{RequestSummary, Scratch, Step, Transaction};
+
+/// Names one rule of a [`RuleSet`]; stable as long as the set lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId(pub u32);
+
+/// A part of a request that rules look at. The names are those of Suricata's sticky buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Buffer {
+    /// Head and body as sent, from the first byte that is not a blank line.
+    Raw,
+    /// Percent-decoded; evaluated on the collapsed and on the uncollapsed form.
+    HttpUri,
+    HttpRawUri,
+    HttpMethod,
+    /// `Name: value` lines, folds and repetitions joined, without Cookie.
+    HttpHeader,
+    HttpRawHeader,
+    HttpCookie,
+    HttpUserAgent,
+    /// Lower case, without port; an absolute URI's host goes before the header's.
+    HttpHost,
+    HttpRawHost,
+    /// The body, dechunked.
+    HttpClientBody,
+    HttpRequestLine,
+    HttpProtocol,
+    HttpContentType,
+    HttpContentLen,
+    HttpReferer,
+    HttpAccept,
+    HttpAcceptEnc,
+    HttpAcceptLang,
+    HttpConnection,
+    HttpHeaderNames,
+    HttpStart,
+}
+
+impl Buffer {
+    /// Number of buffers; each `Buffer as usize` is below it.
+    pub const COUNT: usize = 22;
+
+    pub const ALL: [Buffer; Self::COUNT] = [
+        Buffer::Raw,
+        Buffer::HttpUri,
+        Buffer::HttpRawUri,
+        Buffer::HttpMethod,
+        Buffer::HttpHeader,
+        Buffer::HttpRawHeader,
+        Buffer::HttpCookie,
+        Buffer::HttpUserAgent,
+        Buffer::HttpHost,
+        Buffer::HttpRawHost,
+        Buffer::HttpClientBody,
+        Buffer::HttpRequestLine,
+        Buffer::HttpProtocol,
+        Buffer::HttpContentType,
+        Buffer::HttpContentLen,
+        Buffer::HttpReferer,
+        Buffer::HttpAccept,
+        Buffer::HttpAcceptEnc,
+        Buffer::HttpAcceptLang,
+        Buffer::HttpConnection,
+        Buffer::HttpHeaderNames,
+        Buffer::HttpStart,
+    ];
+
+    /// The name used in rule documents and events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Buffer::Raw => "raw",
+            Buffer::HttpUri => "http_uri",
+            Buffer::HttpRawUri => "http_raw_uri",
+            Buffer::HttpMethod => "http_method",
+            Buffer::HttpHeader => "http_header",
+            Buffer::HttpRawHeader => "http_raw_header",
+            Buffer::HttpCookie => "http_cookie",
+            Buffer::HttpUserAgent => "http_user_agent",
+            Buffer::HttpHost => "http_host",
+            Buffer::HttpRawHost => "http_raw_host",
+            Buffer::HttpClientBody => "http_client_body",
+            Buffer::HttpRequestLine => "http_request_line",
+            Buffer::HttpProtocol => "http_protocol",
+            Buffer::HttpContentType => "http_content_type",
+            Buffer::HttpContentLen => "http_content_len",
+            Buffer::HttpReferer => "http_referer",
+            Buffer::HttpAccept => "http_accept",
+            Buffer::HttpAcceptEnc => "http_accept_enc",
+            Buffer::HttpAcceptLang => "http_accept_lang",
+            Buffer::HttpConnection => "http_connection",
+            Buffer::HttpHeaderNames => "http_header_names",
+            Buffer::HttpStart => "http_start",
+        }
+    }
+
+    /// Raw and body grow while a request arrives; all others are known once the head is.
+    pub(crate) fn grows(self) -> bool {
+        matches!(self, Buffer::Raw | Buffer::HttpClientBody)
+    }
+}
+
+/// One rule that a request matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Match {
+    pub rule: RuleId,
+    /// Buffer of the rule's first positive content or pcre, and its place there in bytes.
+    pub buffer: Buffer,
+    pub offset: u32,
+    pub len: u32,
+}
+
+/// Bounds of what is inspected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Body bytes (as sent) that are judged.
+    pub depth: usize,
+    /// Bytes of request line and headers; a longer head is ambiguous.
+    pub max_head: usize,
+    pub max_headers: usize,
+    /// Port that the request was sent to, for rules that name ports.
+    pub dst_port: u16,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            depth: 1 << 20,
+            max_head: 64 << 10,
+            max_headers: 1024,
+            dst_port: 80,
+        }
+    }
+}

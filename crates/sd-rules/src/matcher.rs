@@ -1,0 +1,623 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Evaluates a rule's options on buffers, also on buffers that are still growing.
+//!
+//! The options of one buffer are cut into *units*. A unit begins with a content or pcre that may lie anywhere right of
+//! where it may begin (its *lead*) and ends before the next such option; what follows the lead is bound to its place. Taking
+//! the leftmost match of a unit is always right for the units after it, so units are solved one after
+//! the other and never again, and a search goes on where it stopped when more bytes arrive. Only inside
+//! a unit earlier options are retried. Whatever bytes to come could change is *pending*, so the result does not
+//! depend on how a request was cut.
+
+use std::ops::Range;
+
+use crate::document::{self, Comparison};
+use crate::pcre::Expression;
+use crate::Buffer;
+
+/// Retries inside units for one rule and call, besides those that the buffer's length allows.
+pub const STEPS: u32 = 3_000;
+
+pub enum PartOption {
+    Content(Content),
+    Pcre {
+        expression: Box<Expression>,
+        relative: bool,
+        negated: bool,
+    },
+    Length(Comparison),
+    DataAt {
+        value: u32,
+        relative: bool,
+        negated: bool,
+    },
+}
+
+pub struct Content {
+    bytes: Box<[u8]>,
+    finder: Finder,
+    negated: bool,
+    endswith: bool,
+    relative: bool,
+    /// Relative: distance, else offset.
+    from: i64,
+    /// Length of the window that begins at `from`; i64::MAX: to the buffer's end.
+    span: i64,
+}
+
+enum Finder {
+    Exact(Box<memchr::memmem::Finder<'static>>),
+    /// Index of the byte to look for, that byte in lower and in upper case.
+    Folded(usize, u8, u8),
+}
+
+impl Content {
+    pub fn new(content: document::Content) -> Result<Content, String> {
+        let length = content.bytes.len() as i64;
+        let relative = content.distance.is_some() || content.within.is_some();
+        let absolute = content.offset.is_some() || content.depth.is_some() || content.startswith;
+        if relative && absolute {
+            return Err(
+                "content: offset, depth and startswith cannot be combined with distance and within"
+                    .into(),
+            );
+        }
+        let limit = content.depth.or(content.within);
+        if limit.is_some_and(|limit| i64::from(limit) < length) {
+            return Err("content: depth or within is shorter than the content".into());
+        }
+        if content.offset.is_some_and(|offset| offset < 0) {
+            return Err("content: negative offset".into());
+        }
+        let finder = if content.nocase && content.bytes.iter().any(u8::is_ascii_alphabetic) {
+            let rarest = (0..content.bytes.len())
+                .min_by_key(|index| byte_rank(content.bytes[*index]))
+                .expect("contents are not empty");
+            let byte = content.bytes[rarest];
+            Finder::Folded(rarest, byte.to_ascii_lowercase(), byte.to_ascii_uppercase())
+        } else {
+            Finder::Exact(Box::new(
+                memchr::memmem::Finder::new(&content.bytes).into_owned(),
+            ))
+        };
+        Ok(Content {
+            finder,
+            negated: content.negated,
+            endswith: content.endswith,
+            relative,
+            from: i64::from(content.offset.or(content.distance).unwrap_or(0)),
+            span: if content.startswith {
+                length
+            } else {
+                limit.map_or(i64::MAX, i64::from)
+            },
+            bytes: content.bytes.into_boxed_slice(),
+        })
+    }
+
+    /// Where the content may lie: begin and end, not yet cut to the buffer.
+    fn window(&self, cursor: usize, budget: &Budget) -> (usize, usize) {
+        let base = if self.relative {
+            cursor as i64
+        } else {
+            -(budget.origin as i64)
+        };
+        let from = base + self.from;
+        (
+            from.max(0) as usize,
+            from.saturating_add(self.span).max(0) as usize,
+        )
+    }
+
+    /// The first place at or after `from` where the content lies in `bytes[..to]`.
+    fn find(&self, bytes: &[u8], from: usize, to: usize) -> Option<usize> {
+        let length = self.bytes.len();
+        if from >= to || to - from < length {
+            return None;
+        }
+        let hay = &bytes[from..to];
+        match &self.finder {
+            Finder::Exact(finder) => finder.find(hay).map(|at| from + at),
+            Finder::Folded(index, lower, upper) => {
+                let mut start = *index;
+                let last = hay.len() - (length - index);
+                while start <= last {
+                    let at = start + memchr::memchr2(*lower, *upper, &hay[start..=last])?;
+                    if hay[at - index..at - index + length].eq_ignore_ascii_case(&self.bytes) {
+                        return Some(from + at - index);
+                    }
+                    start = at + 1;
+                }
+                None
+            }
+        }
+    }
+}
+
+/// Rough frequency of a byte in requests, for choosing the one to search for.
+fn byte_rank(byte: u8) -> u8 {
+    match byte.to_ascii_lowercase() {
+        b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' | b'/' | b' ' => 9,
+        b'l' | b'c' | b'd' | b'p' | b'm' | b'h' | b'u' | b'.' | b'=' | b'-' => 7,
+        b'0'..=b'9' | b'g' | b'b' | b'f' | b'w' | b':' | b'&' | b';' | b',' => 5,
+        letter if letter.is_ascii_alphabetic() => 3,
+        _ => 1,
+    }
+}
+
+impl PartOption {
+    fn is_positive(&self) -> bool {
+        matches!(
+            self,
+            PartOption::Content(Content { negated: false, .. })
+                | PartOption::Pcre { negated: false, .. }
+        )
+    }
+
+    fn is_relative(&self) -> bool {
+        match self {
+            PartOption::Content(content) => content.relative,
+            PartOption::Pcre { relative, .. } | PartOption::DataAt { relative, .. } => *relative,
+            PartOption::Length(_) => false,
+        }
+    }
+
+    /// May begin a unit after others: a positive option whose failure from some place means failure from all later ones.
+    fn leads(&self) -> bool {
+        match self {
+            PartOption::Content(content) => {
+                !content.negated && (!content.relative || content.span == i64::MAX)
+            }
+            PartOption::Pcre {
+                expression,
+                relative,
+                negated,
+            } => !negated && (!relative || expression.monotone),
+            _ => false,
+        }
+    }
+
+    /// Only a complete buffer decides it.
+    fn needs_end(&self) -> bool {
+        match self {
+            PartOption::Content(content) => {
+                content.endswith || content.negated && content.span == i64::MAX
+            }
+            PartOption::Pcre { .. } => true,
+            PartOption::Length(_) => true,
+            PartOption::DataAt { .. } => false,
+        }
+    }
+}
+
+/// A rule's options on one buffer.
+pub struct Part {
+    pub buffer: Buffer,
+    /// Checks that hang on no match: each is evaluated from the buffer's beginning.
+    checks: Vec<PartOption>,
+    options: Vec<PartOption>,
+    pub units: Vec<Unit>,
+}
+
+pub struct Unit {
+    options: Range<usize>,
+    /// Something behind the lead (or an `endswith` lead) waits for the end of the buffer.
+    needs_end: bool,
+}
+
+impl Unit {
+    pub fn len(&self) -> usize {
+        self.options.len()
+    }
+}
+
+impl Part {
+    pub fn new(buffer: Buffer, list: Vec<PartOption>) -> Part {
+        let mut part = Part {
+            buffer,
+            checks: Vec::new(),
+            options: Vec::new(),
+            units: Vec::new(),
+        };
+        for option in list {
+            if part.units.is_empty() && option.is_positive() || option.leads() {
+                let needs_end = matches!(&option, PartOption::Content(content) if content.endswith);
+                let at = part.options.len();
+                part.units.push(Unit {
+                    options: at..at + 1,
+                    needs_end,
+                });
+                part.options.push(option);
+            } else if part.units.is_empty() || !option.is_relative() {
+                part.checks.push(option);
+            } else {
+                let unit = part.units.last_mut().expect("there is a unit");
+                unit.needs_end |= option.needs_end();
+                unit.options.end += 1;
+                part.options.push(option);
+            }
+        }
+        part
+    }
+
+    /// Goes on with a part; `state` is the default one for a first call.
+    pub fn advance(
+        &self,
+        state: &mut PartState,
+        bytes: &[u8],
+        complete: bool,
+        budget: &mut Budget,
+    ) {
+        while let Some(check) = self.checks.get(state.check as usize) {
+            match self.option(check, bytes, complete, 0, &[], budget) {
+                Outcome::Match(_) => state.check += 1,
+                Outcome::Pending => break,
+                Outcome::Fail => {
+                    state.status = Status::Failed;
+                    return;
+                }
+            }
+        }
+        while let Some(unit) = self.units.get(state.unit as usize) {
+            match self.unit(unit, state, bytes, complete, budget) {
+                Outcome::Match(cursor) => {
+                    state.unit += 1;
+                    state.base = cursor as u32;
+                    state.resume = 0;
+                    state.scanned = 0;
+                }
+                Outcome::Pending => return,
+                Outcome::Fail => {
+                    state.status = Status::Failed;
+                    return;
+                }
+            }
+        }
+        if state.check as usize == self.checks.len() {
+            state.status = Status::Matched;
+        }
+    }
+
+    fn unit(
+        &self,
+        unit: &Unit,
+        state: &mut PartState,
+        bytes: &[u8],
+        complete: bool,
+        budget: &mut Budget,
+    ) -> Outcome {
+        if unit.needs_end && !complete {
+            return Outcome::Pending;
+        }
+        let base = state.base as usize;
+        let (lead, tail) = self.options[unit.options.clone()]
+            .split_first()
+            .expect("a unit has a lead");
+        match lead {
+            PartOption::Content(content) => {
+                let (from, to) = content.window(base, budget);
+                let end = to.min(bytes.len());
+                let mut at = from.max(state.resume as usize);
+                if content.endswith {
+                    at = at.max(bytes.len().saturating_sub(content.bytes.len()));
+                }
+                while let Some(found) = content.find(bytes, at, end) {
+                    let cursor = found + content.bytes.len();
+                    let fits = !content.endswith || cursor == bytes.len();
+                    match if fits {
+                        self.tail(tail, bytes, complete, cursor, budget)
+                    } else {
+                        Outcome::Fail
+                    } {
+                        Outcome::Match(after) => {
+                            if state.unit == 0 {
+                                state.place = (found as u32, content.bytes.len() as u32);
+                            }
+                            return Outcome::Match(after);
+                        }
+                        Outcome::Pending => {
+                            state.resume = found as u32;
+                            return Outcome::Pending;
+                        }
+                        Outcome::Fail => at = found + 1,
+                    }
+                    if budget.exhausted {
+                        return Outcome::Fail;
+                    }
+                }
+                if complete || to <= bytes.len() {
+                    return Outcome::Fail;
+                }
+                state.resume = at.max((bytes.len() + 1).saturating_sub(content.bytes.len())) as u32;
+                Outcome::Pending
+            }
+            PartOption::Pcre {
+                expression,
+                relative,
+                ..
+            } => {
+                let last = tail.is_empty() && state.unit as usize + 1 == self.units.len();
+                let early = last && expression.stable;
+                let start = if *relative { base } else { 0 };
+                if !complete
+                    && (!early || !state.worth_a_search(bytes.len() - start.min(bytes.len())))
+                {
+                    return Outcome::Pending;
+                }
+                let subject = &bytes[start.min(bytes.len())..];
+                let mut at = 0;
+                loop {
+                    match budget.find(expression, subject, at) {
+                        Some((found, end)) => {
+                            match self.tail(tail, bytes, complete, start + end, budget) {
+                                Outcome::Match(after) => {
+                                    if state.unit == 0 {
+                                        state.place =
+                                            ((start + found) as u32, (end - found) as u32);
+                                    }
+                                    return Outcome::Match(after);
+                                }
+                                Outcome::Pending => return Outcome::Pending,
+                                Outcome::Fail => at = found + 1,
+                            }
+                        }
+                        None if complete => return Outcome::Fail,
+                        None => return Outcome::Pending,
+                    }
+                    if !budget.step() {
+                        return Outcome::Fail;
+                    }
+                }
+            }
+            // Only contents and expressions lead.
+            PartOption::Length(_) | PartOption::DataAt { .. } => Outcome::Fail,
+        }
+    }
+
+    fn tail(
+        &self,
+        options: &[PartOption],
+        bytes: &[u8],
+        complete: bool,
+        cursor: usize,
+        budget: &mut Budget,
+    ) -> Outcome {
+        match options.split_first() {
+            None => Outcome::Match(cursor),
+            Some((option, rest)) => {
+                if !budget.step() {
+                    return Outcome::Fail;
+                }
+                self.option(option, bytes, complete, cursor, rest, budget)
+            }
+        }
+    }
+
+    /// One option that is bound to `cursor`, then those after it.
+    fn option(
+        &self,
+        option: &PartOption,
+        bytes: &[u8],
+        complete: bool,
+        cursor: usize,
+        rest: &[PartOption],
+        budget: &mut Budget,
+    ) -> Outcome {
+        match option {
+            PartOption::Content(content) => {
+                let (from, to) = content.window(cursor, budget);
+                let end = to.min(bytes.len());
+                let decided = complete || to <= bytes.len();
+                if content.endswith && !complete {
+                    return Outcome::Pending;
+                }
+                let mut at = from;
+                if content.endswith {
+                    at = at.max(bytes.len().saturating_sub(content.bytes.len()));
+                }
+                if content.negated {
+                    // Nothing to search as long as the bytes to come decide.
+                    if content.span == i64::MAX && !complete {
+                        return Outcome::Pending;
+                    }
+                    let found = content.find(bytes, at, end);
+                    if found.is_some_and(|found| {
+                        !content.endswith || found + content.bytes.len() == bytes.len()
+                    }) {
+                        return Outcome::Fail;
+                    }
+                    return if decided {
+                        self.tail(rest, bytes, complete, cursor, budget)
+                    } else {
+                        Outcome::Pending
+                    };
+                }
+                while let Some(found) = content.find(bytes, at, end) {
+                    let after = found + content.bytes.len();
+                    if !content.endswith || after == bytes.len() {
+                        match self.tail(rest, bytes, complete, after, budget) {
+                            Outcome::Fail => {}
+                            outcome => return outcome,
+                        }
+                    }
+                    if !budget.step() {
+                        return Outcome::Fail;
+                    }
+                    at = found + 1;
+                }
+                if decided {
+                    Outcome::Fail
+                } else {
+                    Outcome::Pending
+                }
+            }
+            PartOption::Pcre {
+                expression,
+                relative,
+                negated,
+            } => {
+                if !complete {
+                    return Outcome::Pending;
+                }
+                let start = if *relative {
+                    cursor.min(bytes.len())
+                } else {
+                    0
+                };
+                let subject = &bytes[start..];
+                if *negated {
+                    return match budget.find(expression, subject, 0) {
+                        Some(_) => Outcome::Fail,
+                        None if budget.exhausted => Outcome::Fail,
+                        None => self.tail(rest, bytes, complete, cursor, budget),
+                    };
+                }
+                let mut at = 0;
+                while let Some((found, end)) = budget.find(expression, subject, at) {
+                    match self.tail(rest, bytes, complete, start + end, budget) {
+                        Outcome::Fail => {}
+                        outcome => return outcome,
+                    }
+                    if !budget.step() {
+                        return Outcome::Fail;
+                    }
+                    at = found + 1;
+                }
+                Outcome::Fail
+            }
+            PartOption::Length(comparison) => {
+                if !complete {
+                    return Outcome::Pending;
+                }
+                if comparison.holds(bytes.len()) {
+                    self.tail(rest, bytes, complete, cursor, budget)
+                } else {
+                    Outcome::Fail
+                }
+            }
+            PartOption::DataAt {
+                value,
+                relative,
+                negated,
+            } => {
+                let value = *value as usize;
+                let there = if *relative {
+                    cursor + value <= bytes.len()
+                } else {
+                    value < bytes.len() + budget.origin
+                };
+                match (there, negated, complete) {
+                    (true, false, _) | (false, true, true) => {
+                        self.tail(rest, bytes, complete, cursor, budget)
+                    }
+                    (true, true, _) | (false, false, true) => Outcome::Fail,
+                    (false, _, false) => Outcome::Pending,
+                }
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// With the cursor behind the last match.
+    Match(usize),
+    Fail,
+    /// Bytes to come decide.
+    Pending,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Status {
+    #[default]
+    Running,
+    Matched,
+    Failed,
+}
+
+/// How far a part has come in one request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PartState {
+    pub status: Status,
+    check: u16,
+    unit: u16,
+    /// Cursor behind the units that matched.
+    base: u32,
+    /// No lead of the current unit lies before it.
+    resume: u32,
+    /// Bytes that the current unit's expression has been run over.
+    scanned: u32,
+    /// Place and length of the first unit's lead.
+    pub place: (u32, u32),
+}
+
+impl PartState {
+    /// The first `bytes` of the buffer are gone.
+    pub fn shift(&mut self, bytes: usize) {
+        for place in [&mut self.base, &mut self.resume, &mut self.place.0] {
+            *place = place.saturating_sub(bytes as u32);
+        }
+    }
+
+    /// Running an expression again over a growing buffer stays linear: all runs together may cost a multiple of its length.
+    fn worth_a_search(&mut self, length: usize) -> bool {
+        if self.scanned as usize > 32 * length + (64 << 10) {
+            return false;
+        }
+        self.scanned = self.scanned.saturating_add(length as u32);
+        true
+    }
+}
+
+/// Bounds the work for one rule.
+pub struct Budget {
+    steps: u32,
+    /// Bytes of the stream in front of the buffer that are gone.
+    origin: usize,
+    pub exhausted: bool,
+    /// An expression reached its own bound.
+    pub backtracking: bool,
+}
+
+impl Budget {
+    /// For a buffer of which `length` bytes may be searched.
+    pub fn new(length: usize, origin: usize) -> Budget {
+        Budget {
+            steps: STEPS.saturating_add((length / 4) as u32),
+            origin,
+            exhausted: false,
+            backtracking: false,
+        }
+    }
+
+    fn step(&mut self) -> bool {
+        match self.steps.checked_sub(1) {
+            Some(left) => {
+                self.steps = left;
+                true
+            }
+            None => {
+                self.exhausted = true;
+                false
+            }
+        }
+    }
+
+    fn find(
+        &mut self,
+        expression: &Expression,
+        subject: &[u8],
+        from: usize,
+    ) -> Option<(usize, usize)> {
+        // A search costs by its length.
+        let cost = (subject.len().saturating_sub(from) / 256) as u32;
+        self.steps = self.steps.saturating_sub(cost);
+        match expression.find(subject, from) {
+            Ok(found) => found,
+            Err(_) => {
+                self.backtracking = true;
+                self.exhausted = true;
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Compiles a rule document into the form that the matcher runs.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::document::{self, Action, Comparison, Document, Operator, RuleOption, Scope};
+use crate::http::decoder::{self, Decoder};
+use crate::matcher::{Content, Part, PartOption, Unit};
+use crate::packet::{FlagsTest, PacketTest};
+use crate::pcre::Expression;
+use crate::prefilter::{frequency, Prefilter, PrefilterBuilder};
+use crate::{Buffer, RuleId};
+
+/// What events say about a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleMeta {
+    pub gid: u32,
+    pub sid: u32,
+    pub rev: u32,
+    pub msg: String,
+    pub classtype: String,
+    pub category: String,
+    pub priority: u8,
+    pub action: Action,
+    pub file: String,
+    pub line: u32,
+}
+
+/// The document as a whole cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("the rule document is not valid JSON of the expected form: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("the rule document has version {0}, this program reads version {version}", version = document::VERSION)]
+    Version(u32),
+}
+
+/// Figures about a compiled set, for status output and benchmarks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleSetStats {
+    pub rules: usize,
+    /// Different literals that the prefilter looks for.
+    pub patterns: usize,
+    /// Rules without a literal to look for: evaluated for every request.
+    pub always: usize,
+    /// Rules judged on single segments.
+    pub packet: usize,
+    /// Expressions that need the backtracking engine.
+    pub backtracking: usize,
+}
+
+/// A compiled set of rules; shared by all threads.
+pub struct RuleSet {
+    /// Different for each set that was ever compiled: requests in progress notice a reload by it.
+    pub(crate) generation: u64,
+    /// Of the loaded rules, then of the built-in ones.
+    meta: Vec<RuleMeta>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) prefilters: [Prefilter; Buffer::COUNT],
+    pub(crate) packet_prefilter: Prefilter,
+    /// Rules that every request is a candidate for, and likewise every segment.
+    pub(crate) always: Vec<u32>,
+    pub(crate) packet_always: Vec<u32>,
+    /// Buffers that some rule looks at.
+    pub(crate) used: [bool; Buffer::COUNT],
+    /// Buffers of the head that have a prefilter.
+    pub(crate) head_filters: Vec<Buffer>,
+    stats: RuleSetStats,
+}
+
+pub(crate) struct Rule {
+    /// One for each buffer, in the order in which the rule names them.
+    pub parts: Vec<Part>,
+    pub ports: Option<Ports>,
+    /// Index of the part that holds the first positive content or pcre.
+    pub place: usize,
+    pub tests: Vec<PacketTest>,
+}
+
+pub(crate) struct Ports {
+    ranges: Vec<(u16, u16)>,
+    negated: bool,
+}
+
+impl Ports {
+    pub fn allow(&self, port: u16) -> bool {
+        self.ranges
+            .iter()
+            .any(|(low, high)| (*low..=*high).contains(&port))
+            != self.negated
+    }
+}
+
+impl RuleSet {
+    /// Compiles `doc`. Rules that cannot be compiled are left out and named with their index and the reason.
+    pub fn from_json(doc: &[u8]) -> Result<(RuleSet, Vec<(usize, String)>), LoadError> {
+        let document: Document = serde_json::from_slice(doc)?;
+        if document.version != document::VERSION {
+            return Err(LoadError::Version(document.version));
+        }
+        let mut refused = Vec::new();
+        let mut compiler = Compiler::new();
+        for (index, text) in document.rules.iter().enumerate() {
+            let added = serde_json::from_str::<document::Rule>(text.get())
+                .map_err(|error| format!("not a rule: {error}"))
+                .and_then(|rule| compiler.add(rule));
+            if let Err(reason) = added {
+                refused.push((index, reason));
+            }
+        }
+        Ok((compiler.finish(), refused))
+    }
+
+    /// Number of loaded rules, without the built-in ones.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// # Panics
+    /// When `id` is not of this set.
+    pub fn rule(&self, id: RuleId) -> &RuleMeta {
+        &self.meta[id.0 as usize]
+    }
+
+    pub fn has_packet_rules(&self) -> bool {
+        self.stats.packet > 0
+    }
+
+    pub fn stats(&self) -> RuleSetStats {
+        self.stats
+    }
+
+    /// The built-in rule of `decoder`; None when it is not reported.
+    pub fn decoder_rule(&self, decoder: Decoder) -> Option<RuleId> {
+        Decoder::TABLE[decoder as usize].2?;
+        Some(RuleId((self.rules.len() + decoder as usize) as u32))
+    }
+}
+
+struct Compiler {
+    meta: Vec<RuleMeta>,
+    rules: Vec<Rule>,
+    filters: [PrefilterBuilder; Buffer::COUNT],
+    packet_filter: PrefilterBuilder,
+    always: Vec<u32>,
+    packet_always: Vec<u32>,
+    used: [bool; Buffer::COUNT],
+    stats: RuleSetStats,
+}
+
+impl Compiler {
+    fn new() -> Compiler {
+        Compiler {
+            meta: Vec::new(),
+            rules: Vec::new(),
+            filters: std::array::from_fn(|_| PrefilterBuilder::new()),
+            packet_filter: PrefilterBuilder::new(),
+            always: Vec::new(),
+            packet_always: Vec::new(),
+            used: [false; Buffer::COUNT],
+            stats: RuleSetStats::default(),
+        }
+    }
+
+    fn add(&mut self, rule: document::Rule) -> Result<(), String> {
+        let mut texts: Vec<(Buffer, Vec<PartOption>)> = Vec::new();
+        let mut tests = Vec::new();
+        let mut fast: Option<(bool, i64, Buffer, Vec<u8>, bool)> = None;
+        let mut first_positive = None;
+        let mut backtracking = 0;
+        for option in rule.options {
+            let (buffer, option) = match option {
+                RuleOption::Content(content) => {
+                    let buffer = content.buffer;
+                    if content.bytes.is_empty() {
+                        return Err("content: empty".into());
+                    }
+                    if !content.negated {
+                        first_positive.get_or_insert(buffer);
+                        let rating = (
+                            content.fast_pattern && content.bytes.len() > 1 && !poor(buffer),
+                            frequency::rarity(&content.bytes) + preference(buffer),
+                        );
+                        if fast.as_ref().is_none_or(|best| (best.0, best.1) < rating) {
+                            fast = Some((
+                                rating.0,
+                                rating.1,
+                                buffer,
+                                content.bytes.clone(),
+                                content.nocase,
+                            ));
+                        }
+                    }
+                    (buffer, PartOption::Content(Content::new(content)?))
+                }
+                RuleOption::Pcre(pcre) => {
+                    let expression = Expression::new(&pcre.pattern, pcre.flags)?;
+                    backtracking += usize::from(expression.backtracks());
+                    if !pcre.negated {
+                        first_positive.get_or_insert(pcre.buffer);
+                    }
+                    let option = PartOption::Pcre {
+                        expression: Box::new(expression),
+                        relative: pcre.relative,
+                        negated: pcre.negated,
+                    };
+                    (pcre.buffer, option)
+                }
+                RuleOption::Urilen(length) | RuleOption::Bsize(length) => (
+                    length.buffer,
+                    PartOption::Length(checked(length.comparison)?),
+                ),
+                RuleOption::Isdataat {
+                    buffer,
+                    value,
+                    relative,
+                    negated,
+                } => (
+                    buffer,
+                    PartOption::DataAt {
+                        value,
+                        relative,
+                        negated,
+                    },
+                ),
+                RuleOption::Dsize(comparison) => {
+                    tests.push(PacketTest::Size(checked(comparison)?));
+                    continue;
+                }
+                RuleOption::Flags { set, mode, mask } => {
+                    tests.push(PacketTest::Flags(FlagsTest::new(&set, &mode, &mask)?));
+                    continue;
+                }
+                RuleOption::Ack { value } => {
+                    tests.push(PacketTest::Ack(value));
+                    continue;
+                }
+                RuleOption::Seq { value } => {
+                    tests.push(PacketTest::Seq(value));
+                    continue;
+                }
+            };
+            match texts.iter_mut().find(|(of, _)| *of == buffer) {
+                Some((_, list)) => list.push(option),
+                None => texts.push((buffer, vec![option])),
+            }
+        }
+        let parts: Vec<Part> = texts
+            .into_iter()
+            .map(|(buffer, options)| Part::new(buffer, options))
+            .collect();
+        let packet = rule.scope == Scope::Packet;
+        if !packet && !tests.is_empty() {
+            return Err("dsize, flags, ack and seq need the scope \"packet\"".into());
+        }
+        if packet && parts.iter().any(|part| part.buffer != Buffer::Raw) {
+            return Err("a rule on single segments cannot look at HTTP buffers".into());
+        }
+        if parts.is_empty() && tests.is_empty() {
+            return Err("a rule without any condition".into());
+        }
+        if parts
+            .iter()
+            .any(|part| part.units.iter().any(|unit: &Unit| unit.len() > 200))
+        {
+            return Err("more than 200 options in one buffer".into());
+        }
+
+        let id = self.rules.len() as u32;
+        self.stats.backtracking += backtracking;
+        let place = parts
+            .iter()
+            .position(|part| Some(part.buffer) == first_positive)
+            .unwrap_or(0);
+        for part in &parts {
+            self.used[part.buffer as usize] = true;
+        }
+        match (fast, packet) {
+            (Some((_, _, _, bytes, nocase)), true) => self.packet_filter.add(&bytes, nocase, id),
+            (Some((_, _, buffer, bytes, nocase)), false) => {
+                self.filters[buffer as usize].add(&bytes, nocase, id);
+            }
+            (None, true) => self.packet_always.push(id),
+            (None, false) => self.always.push(id),
+        }
+        self.stats.packet += usize::from(packet);
+        self.rules.push(Rule {
+            parts,
+            ports: rule.dst_ports.map(|ranges| Ports {
+                ranges,
+                negated: rule.dst_ports_negated,
+            }),
+            place,
+            tests,
+        });
+        self.meta.push(RuleMeta {
+            gid: rule.gid,
+            sid: rule.sid,
+            rev: rule.rev,
+            msg: rule.msg,
+            classtype: rule.classtype,
+            category: rule.category,
+            priority: rule.priority,
+            action: rule.action,
+            file: rule.file,
+            line: rule.line,
+        });
+        Ok(())
+    }
+
+    fn finish(mut self) -> RuleSet {
+        for (_, sid, action, msg) in Decoder::TABLE {
+            let divert = *action == Some(Action::Divert);
+            self.meta.push(RuleMeta {
+                gid: decoder::GID,
+                sid: *sid,
+                rev: 1,
+                msg: (*msg).to_owned(),
+                classtype: if divert {
+                    "ambiguous-request"
+                } else {
+                    "protocol-oddity"
+                }
+                .to_owned(),
+                category: if divert {
+                    "Ambiguous request framing"
+                } else {
+                    "Protocol oddity"
+                }
+                .to_owned(),
+                priority: if divert { 1 } else { 3 },
+                action: action.unwrap_or(Action::Alert),
+                file: String::new(),
+                line: 0,
+            });
+        }
+        let prefilters = self.filters.map(PrefilterBuilder::build);
+        let packet_prefilter = self.packet_filter.build();
+        self.stats.rules = self.rules.len();
+        self.stats.patterns =
+            prefilters.iter().map(Prefilter::patterns).sum::<usize>() + packet_prefilter.patterns();
+        self.stats.always = self.always.len() + self.packet_always.len();
+        static GENERATION: AtomicU64 = AtomicU64::new(1);
+        RuleSet {
+            generation: GENERATION.fetch_add(1, Ordering::Relaxed),
+            meta: self.meta,
+            rules: self.rules,
+            head_filters: Buffer::ALL
+                .into_iter()
+                .filter(|buffer| !buffer.grows() && !prefilters[*buffer as usize].is_empty())
+                .collect(),
+            prefilters,
+            packet_prefilter,
+            always: self.always,
+            packet_always: self.packet_always,
+            used: self.used,
+            stats: self.stats,
+        }
+    }
+}
+
+fn checked(comparison: Comparison) -> Result<Comparison, String> {
+    if comparison.op == Operator::Between && comparison.high.is_none() {
+        return Err("\"<>\" needs \"high\"".into());
+    }
+    Ok(comparison)
+}
+
+/// Buffers whose contents nearly every request has: looking for those finds candidates without end.
+fn poor(buffer: Buffer) -> bool {
+    matches!(buffer, Buffer::HttpMethod | Buffer::HttpProtocol)
+}
+
+/// Shorter buffers are cheaper to scan; those of every request's same bytes are no use.
+fn preference(buffer: Buffer) -> i64 {
+    match buffer {
+        Buffer::HttpMethod | Buffer::HttpProtocol => -2_000_000,
+        Buffer::HttpHeaderNames
+        | Buffer::HttpStart
+        | Buffer::HttpRequestLine
+        | Buffer::HttpRawHeader => -40,
+        Buffer::HttpConnection
+        | Buffer::HttpAccept
+        | Buffer::HttpAcceptEnc
+        | Buffer::HttpAcceptLang => -40,
+        Buffer::Raw => -24,
+        Buffer::HttpHeader => -16,
+        _ => 0,
+    }
+}

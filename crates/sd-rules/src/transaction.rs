@@ -1,0 +1,647 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One request from its first byte to its last: parsing, buffers, candidates, verdicts.
+
+use crate::http::decoder::Decoder;
+use crate::http::{Body, BodyState, Buffers, Head, HeadState};
+use crate::matcher::{Budget, PartState, Status};
+use crate::ruleset::{Rule, RuleSet};
+use crate::{Buffer, Limits, Match, RuleId};
+
+/// What a thread reuses from request to request.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// One bit for each rule that is a candidate already; zero between calls.
+    seen: Vec<u64>,
+    packet_candidates: Vec<u32>,
+}
+
+impl Scratch {
+    pub(crate) fn packet_candidates(&mut self) -> &mut Vec<u32> {
+        &mut self.packet_candidates
+    }
+}
+
+/// What the caller does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The request is not complete yet.
+    NeedMore,
+    /// The request occupies `data[..consumed]` and has been judged; what follows is the next one.
+    Done { consumed: usize },
+    /// All of `data` has been taken, the body goes on beyond the inspection depth: [`Transaction::skip_body`].
+    BodyTooDeep,
+    /// No HTTP, or no end that could be told. All of `data` has been judged by the rules on raw bytes; go on with
+    /// [`Transaction::advance`] (and [`Transaction::forget`]) to the end of the connection.
+    Tunnel,
+}
+
+/// Parts of a request for events; empty where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestSummary<'a> {
+    pub method: &'a [u8],
+    /// As sent.
+    pub uri: &'a [u8],
+    /// The Host header as sent.
+    pub host: &'a [u8],
+    pub protocol: &'a [u8],
+    pub user_agent: &'a [u8],
+    /// The client waits for `100 Continue` before it sends the body.
+    pub expects_continue: bool,
+    /// The client asks to change the protocol.
+    pub upgrade: bool,
+}
+
+/// State of one request. [`Transaction::advance`] is called with all its bytes so far whenever there are more; what
+/// it reports does not depend on how the request was cut.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    head: Head,
+    buffers: Buffers,
+    body: Body,
+    /// Of the body as sent, in `data`: followed up to here.
+    body_at: usize,
+    has_body: bool,
+    /// The body of a chunked request.
+    dechunked: Option<Vec<u8>>,
+    spare: Vec<u8>,
+    framed: bool,
+    deep: bool,
+    line_ready: bool,
+    head_ready: bool,
+    line_scanned: bool,
+    head_scanned: bool,
+    raw_scanned: usize,
+    body_scanned: usize,
+    /// Everything has been judged as it will stay.
+    settled: bool,
+    always_added: bool,
+    /// Length of a stream's part that the caller has dropped.
+    forgotten: usize,
+    generation: u64,
+    candidates: Vec<Candidate>,
+    states: Vec<PartState>,
+    /// Bits of [`Decoder`]: found, and of these reported.
+    found: u64,
+    reported: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    rule: u32,
+    /// Its first entry of `Transaction::states`.
+    states: u32,
+    open: bool,
+}
+
+/// A buffer as it is now.
+enum Available<'a> {
+    NotYet,
+    Absent,
+    Bytes(&'a [u8], bool),
+}
+
+/// The growing parts of a request that may be judged in a call.
+struct Judged<'a> {
+    raw: &'a [u8],
+    body: &'a [u8],
+    when: When,
+}
+
+/// Whether the growing parts are judged in a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    /// Not yet.
+    Later,
+    /// As far as they are known.
+    Now,
+    /// Nothing more will come.
+    End,
+}
+
+impl Judged<'_> {
+    fn ready(&self) -> bool {
+        self.when != When::Later
+    }
+
+    fn complete(&self) -> bool {
+        self.when == When::End
+    }
+}
+
+impl Transaction {
+    /// Makes the value ready for the next request, keeping its memory.
+    pub fn reset(&mut self) {
+        self.head.reset();
+        self.buffers.reset();
+        let mut spare = self
+            .dechunked
+            .take()
+            .unwrap_or(std::mem::take(&mut self.spare));
+        spare.clear();
+        spare.shrink_to(64 << 10);
+        let mut candidates = std::mem::take(&mut self.candidates);
+        candidates.clear();
+        candidates.shrink_to(256);
+        let mut states = std::mem::take(&mut self.states);
+        states.clear();
+        states.shrink_to(512);
+        *self = Transaction {
+            head: std::mem::take(&mut self.head),
+            buffers: std::mem::take(&mut self.buffers),
+            spare,
+            candidates,
+            states,
+            ..Transaction::default()
+        };
+    }
+
+    /// Goes on with `data`: all bytes of this request so far, from its first byte on.
+    ///
+    /// With `judge_now` everything that these bytes can match is judged, complete or not, as the caller is about to
+    /// forward them; without, rules are judged when the head is complete and when the request is. Each rule that
+    /// matches is appended to `out` once per request. After a change of `rules` the request is judged anew.
+    pub fn advance(
+        &mut self,
+        rules: &RuleSet,
+        limits: &Limits,
+        scratch: &mut Scratch,
+        data: &[u8],
+        judge_now: bool,
+        out: &mut Vec<Match>,
+    ) -> Step {
+        self.use_rules(rules);
+        let mut found = 0u64;
+        self.head
+            .parse(data, limits, &mut |event| found |= event.bit());
+        self.found |= found;
+        let step = match self.head.state {
+            HeadState::Blank => Step::NeedMore,
+            HeadState::RequestLine | HeadState::Headers => {
+                if judge_now {
+                    self.judge_data(rules, limits, scratch, data, When::Now, out);
+                }
+                Step::NeedMore
+            }
+            HeadState::NotHttp => {
+                self.judge_data(rules, limits, scratch, data, When::Now, out);
+                Step::Tunnel
+            }
+            HeadState::Complete => self.advance_body(rules, limits, scratch, data, judge_now, out),
+        };
+        self.report_decoders(rules, out);
+        step
+    }
+
+    fn advance_body(
+        &mut self,
+        rules: &RuleSet,
+        limits: &Limits,
+        scratch: &mut Scratch,
+        data: &[u8],
+        judge_now: bool,
+        out: &mut Vec<Match>,
+    ) -> Step {
+        self.frame(data);
+        self.follow_body(limits, data);
+        let step = match self.body.state {
+            BodyState::Done => Step::Done {
+                consumed: self.body_at,
+            },
+            BodyState::Unframed => Step::Tunnel,
+            _ if self.deep => Step::BodyTooDeep,
+            _ => Step::NeedMore,
+        };
+        if !self.settled {
+            let when = match step {
+                Step::Done { .. } | Step::BodyTooDeep => When::End,
+                Step::Tunnel => When::Now,
+                Step::NeedMore if judge_now => When::Now,
+                Step::NeedMore => When::Later,
+            };
+            self.judge_data(rules, limits, scratch, data, when, out);
+            self.settled = when == When::End;
+        }
+        step
+    }
+
+    /// Once the head is complete: where the body will end.
+    fn frame(&mut self, data: &[u8]) {
+        if self.framed {
+            return;
+        }
+        self.framed = true;
+        let mut found = 0;
+        self.body.state = self.head.framing(data, &mut |event| found |= event.bit());
+        self.found |= found;
+        self.body_at = self.head.end;
+        self.has_body = self.body.state != BodyState::Done;
+        if matches!(self.body.state, BodyState::Chunked(_)) {
+            self.dechunked = Some(std::mem::take(&mut self.spare));
+        }
+    }
+
+    fn follow_body(&mut self, limits: &Limits, data: &[u8]) {
+        let mut found = 0;
+        let mut event = |event: Decoder| found |= event.bit();
+        let depth = self.head.end.saturating_add(limits.depth);
+        if self.body_at < depth {
+            let input = &data[self.body_at.min(data.len())..depth.min(data.len())];
+            let decoded = &mut self.dechunked;
+            let taken = self.body.follow(
+                input,
+                |range| {
+                    if let Some(decoded) = decoded {
+                        decoded.extend_from_slice(&input[range]);
+                    }
+                },
+                &mut event,
+            );
+            self.body_at += taken;
+        }
+        if self.body_at >= depth
+            && !matches!(self.body.state, BodyState::Done | BodyState::Unframed)
+        {
+            self.deep = true;
+            event(Decoder::DepthReached);
+        }
+        if self.deep && self.body_at < data.len() {
+            self.body_at += self.body.follow(&data[self.body_at..], |_| {}, &mut event);
+        }
+        self.found |= found;
+    }
+
+    /// Follows the framing of a body beyond the inspection depth. `chunk`: the bytes after those seen so far.
+    ///
+    /// NeedMore, or Done with the part of `chunk` that still belongs to this request. Tunnel: the framing broke; then
+    /// `chunk` is the beginning of a new `data` for [`Transaction::advance`], which also reports it.
+    pub fn skip_body(&mut self, chunk: &[u8]) -> Step {
+        let mut found = 0;
+        let taken = self
+            .body
+            .follow(chunk, |_| {}, &mut |event| found |= event.bit());
+        self.found |= found;
+        match self.body.state {
+            BodyState::Done => Step::Done { consumed: taken },
+            BodyState::Unframed => {
+                let (found, reported) = (self.found, self.reported);
+                self.reset();
+                (self.found, self.reported) = (found, reported);
+                self.head.state = HeadState::NotHttp;
+                Step::Tunnel
+            }
+            _ => Step::NeedMore,
+        }
+    }
+
+    /// True when the head is complete and more than `n` body bytes are certain to follow.
+    pub fn expects_more_than(&self, n: usize) -> bool {
+        self.framed && self.body.expects_more_than(n)
+    }
+
+    /// The head is complete (its rules have been judged by the call that saw its end).
+    pub fn head_complete(&self) -> bool {
+        self.head.state == HeadState::Complete
+    }
+
+    /// In a tunnel, the caller has dropped the first `bytes` of its data: later calls pass what is left and what follows.
+    /// Keep the last 4 KiB; only rules whose parts lie further apart can be missed.
+    pub fn forget(&mut self, bytes: usize) {
+        self.forgotten += bytes - bytes.min(self.head.start);
+        let shift = bytes.saturating_sub(self.head.start);
+        self.head.state = HeadState::NotHttp;
+        self.head.start = self.head.start.saturating_sub(bytes);
+        self.raw_scanned = self.raw_scanned.saturating_sub(shift);
+        for state in &mut self.states {
+            state.shift(shift);
+        }
+    }
+
+    /// The client has closed: judges what waited for the end of the request, which will not come.
+    pub fn finish(
+        &mut self,
+        rules: &RuleSet,
+        limits: &Limits,
+        scratch: &mut Scratch,
+        data: &[u8],
+        out: &mut Vec<Match>,
+    ) {
+        self.use_rules(rules);
+        if !self.settled {
+            self.judge_data(rules, limits, scratch, data, When::End, out);
+            self.settled = true;
+        }
+        self.report_decoders(rules, out);
+    }
+
+    /// For events; `data` as in the last call.
+    pub fn summary<'a>(&self, data: &'a [u8]) -> RequestSummary<'a> {
+        if !self.head.has_line() {
+            return RequestSummary::default();
+        }
+        use crate::http::Name;
+        let header = |name| {
+            let found = self.head.headers.iter().find(|header| header.known == name);
+            found.map_or(&data[..0], |header| header.value.of(data))
+        };
+        RequestSummary {
+            method: self.head.method.of(data),
+            uri: self.head.uri.of(data),
+            host: header(Name::Host),
+            protocol: self.head.protocol.of(data),
+            user_agent: header(Name::UserAgent),
+            expects_continue: self.head.expect_continue,
+            upgrade: self.head.upgrade,
+        }
+    }
+
+    /// After a reload nothing of the old rules' progress means anything.
+    fn use_rules(&mut self, rules: &RuleSet) {
+        if self.generation == rules.generation {
+            return;
+        }
+        if self.generation != 0 {
+            self.candidates.clear();
+            self.states.clear();
+            self.buffers.reset();
+            self.line_ready = false;
+            self.head_ready = false;
+            self.line_scanned = false;
+            self.head_scanned = false;
+            self.always_added = false;
+            self.raw_scanned = 0;
+            self.body_scanned = 0;
+            self.settled = false;
+        }
+        self.generation = rules.generation;
+    }
+
+    fn judge_data(
+        &mut self,
+        rules: &RuleSet,
+        limits: &Limits,
+        scratch: &mut Scratch,
+        data: &[u8],
+        when: When,
+        out: &mut Vec<Match>,
+    ) {
+        self.make_buffers(rules, data);
+        let framed = self.framed && self.head.state == HeadState::Complete;
+        let unframed = !framed || self.body.state == BodyState::Unframed;
+        let depth = self.head.end.saturating_add(limits.depth);
+        let end = match self.body.state {
+            _ if unframed => data.len(),
+            BodyState::Done => self.body_at.min(depth),
+            _ => data.len().min(depth),
+        };
+        let dechunked = self.dechunked.take();
+        let body = match &dechunked {
+            _ if !framed || !self.has_body => &[],
+            Some(decoded) => decoded.as_slice(),
+            None => data.get(self.head.end..end).unwrap_or_default(),
+        };
+        let judged = Judged {
+            raw: data.get(self.head.start..end).unwrap_or_default(),
+            body,
+            when,
+        };
+        self.judge(rules, limits, scratch, data, &judged, out);
+        self.dechunked = dechunked;
+    }
+
+    fn make_buffers(&mut self, rules: &RuleSet, data: &[u8]) {
+        let mut found = 0;
+        if !self.line_ready && self.head.has_line() {
+            self.line_ready = true;
+            self.buffers
+                .request_line(data, &self.head, &rules.used, &mut |event| {
+                    found |= event.bit()
+                });
+        }
+        if !self.head_ready && self.head.state == HeadState::Complete {
+            self.head_ready = true;
+            self.buffers
+                .headers(data, &self.head, &rules.used, &mut |event| {
+                    found |= event.bit()
+                });
+        }
+        self.found |= found;
+    }
+
+    fn judge(
+        &mut self,
+        rules: &RuleSet,
+        limits: &Limits,
+        scratch: &mut Scratch,
+        data: &[u8],
+        judged: &Judged<'_>,
+        out: &mut Vec<Match>,
+    ) {
+        self.find_candidates(rules, limits, scratch, data, judged);
+        if self.candidates.is_empty() {
+            return;
+        }
+        let mut candidates = std::mem::take(&mut self.candidates);
+        let mut states = std::mem::take(&mut self.states);
+        for candidate in candidates.iter_mut().filter(|candidate| candidate.open) {
+            let rule = &rules.rules[candidate.rule as usize];
+            let states = &mut states[candidate.states as usize..][..rule.parts.len()];
+            let mut budget = Budget::new(judged.raw.len(), self.forgotten);
+            match self.evaluate(rule, states, data, judged, &mut budget) {
+                Status::Running => {}
+                Status::Failed => candidate.open = false,
+                Status::Matched => {
+                    candidate.open = false;
+                    let (offset, len) = states[rule.place].place;
+                    out.push(Match {
+                        rule: RuleId(candidate.rule),
+                        buffer: rule.parts[rule.place].buffer,
+                        offset,
+                        len,
+                    });
+                }
+            }
+            if budget.exhausted {
+                let bound = if budget.backtracking {
+                    Decoder::PcreBound
+                } else {
+                    Decoder::MatchBound
+                };
+                self.found |= bound.bit();
+            }
+        }
+        self.candidates = candidates;
+        self.states = states;
+    }
+
+    fn find_candidates(
+        &mut self,
+        rules: &RuleSet,
+        limits: &Limits,
+        scratch: &mut Scratch,
+        data: &[u8],
+        judged: &Judged<'_>,
+    ) {
+        let words = rules.rules.len() / 64 + 1;
+        if scratch.seen.len() < words {
+            scratch.seen.resize(words, 0);
+        }
+        for candidate in &self.candidates {
+            scratch.seen[candidate.rule as usize / 64] |= 1 << (candidate.rule % 64);
+        }
+        let (candidates, states) = (&mut self.candidates, &mut self.states);
+        let seen = &mut scratch.seen;
+        let mut add = |id: u32| {
+            let (word, bit) = (&mut seen[id as usize / 64], 1 << (id % 64));
+            if *word & bit != 0 {
+                return;
+            }
+            *word |= bit;
+            let rule = &rules.rules[id as usize];
+            let open = rule
+                .ports
+                .as_ref()
+                .is_none_or(|ports| ports.allow(limits.dst_port));
+            candidates.push(Candidate {
+                rule: id,
+                states: states.len() as u32,
+                open,
+            });
+            states.resize(states.len() + rule.parts.len(), PartState::default());
+        };
+        if !self.always_added {
+            self.always_added = true;
+            rules.always.iter().copied().for_each(&mut add);
+        }
+        let line = self.line_ready && !self.line_scanned;
+        let head = self.head_ready && !self.head_scanned;
+        if line || head {
+            for &buffer in &rules.head_filters {
+                if !(if of_request_line(buffer) { line } else { head }) {
+                    continue;
+                }
+                for form in 0..self.buffers.forms(buffer) {
+                    if let Some(bytes) = self.buffers.get(data, buffer, form) {
+                        rules.prefilters[buffer as usize].scan(bytes, 0, &mut add);
+                    }
+                }
+            }
+            self.line_scanned |= line;
+            self.head_scanned |= head;
+        }
+        if judged.ready() {
+            rules.prefilters[Buffer::Raw as usize].scan(judged.raw, self.raw_scanned, &mut add);
+            self.raw_scanned = judged.raw.len();
+            rules.prefilters[Buffer::HttpClientBody as usize].scan(
+                judged.body,
+                self.body_scanned,
+                &mut add,
+            );
+            self.body_scanned = judged.body.len();
+        }
+        for candidate in &self.candidates {
+            scratch.seen[candidate.rule as usize / 64] = 0;
+        }
+    }
+
+    fn evaluate(
+        &self,
+        rule: &Rule,
+        states: &mut [PartState],
+        data: &[u8],
+        judged: &Judged<'_>,
+        budget: &mut Budget,
+    ) -> Status {
+        let mut status = Status::Matched;
+        for (part, state) in rule.parts.iter().zip(states) {
+            if state.status == Status::Running {
+                match self.available(data, part.buffer, judged) {
+                    Available::NotYet => {}
+                    Available::Absent => state.status = Status::Failed,
+                    Available::Bytes(bytes, complete) => {
+                        part.advance(state, bytes, complete, budget)
+                    }
+                }
+                if state.status == Status::Failed && !budget.exhausted {
+                    for form in 1..self.buffers.forms(part.buffer) {
+                        let Some(bytes) = self.buffers.get(data, part.buffer, form) else {
+                            continue;
+                        };
+                        *state = PartState::default();
+                        part.advance(state, bytes, true, budget);
+                        if state.status == Status::Matched {
+                            break;
+                        }
+                    }
+                }
+            }
+            match state.status {
+                Status::Failed => return Status::Failed,
+                Status::Running => status = Status::Running,
+                Status::Matched => {}
+            }
+        }
+        status
+    }
+
+    fn available<'a>(
+        &'a self,
+        data: &'a [u8],
+        buffer: Buffer,
+        judged: &Judged<'a>,
+    ) -> Available<'a> {
+        match buffer {
+            Buffer::Raw if judged.ready() => Available::Bytes(judged.raw, judged.complete()),
+            Buffer::HttpClientBody if self.head_ready && !self.has_body => Available::Absent,
+            Buffer::HttpClientBody if judged.complete() && judged.body.is_empty() => {
+                Available::Absent
+            }
+            Buffer::HttpClientBody if judged.ready() && self.head_ready => {
+                Available::Bytes(judged.body, judged.complete())
+            }
+            Buffer::Raw | Buffer::HttpClientBody => Available::NotYet,
+            _ => {
+                let there = if of_request_line(buffer) {
+                    self.line_ready
+                } else {
+                    self.head_ready
+                };
+                match self.buffers.get(data, buffer, 0) {
+                    // What is not there at the end will never be.
+                    _ if !there && judged.complete() => Available::Absent,
+                    _ if !there => Available::NotYet,
+                    None => Available::Absent,
+                    Some(bytes) => Available::Bytes(bytes, true),
+                }
+            }
+        }
+    }
+
+    fn report_decoders(&mut self, rules: &RuleSet, out: &mut Vec<Match>) {
+        let mut left = self.found & !self.reported;
+        self.reported |= left;
+        while left != 0 {
+            let (decoder, ..) = Decoder::TABLE[left.trailing_zeros() as usize];
+            left &= left - 1;
+            if let Some(rule) = rules.decoder_rule(decoder) {
+                out.push(Match {
+                    rule,
+                    buffer: Buffer::Raw,
+                    offset: 0,
+                    len: 0,
+                });
+            }
+        }
+    }
+}
+
+/// Buffers that are known with the end of the request line.
+fn of_request_line(buffer: Buffer) -> bool {
+    matches!(
+        buffer,
+        Buffer::HttpUri
+            | Buffer::HttpRawUri
+            | Buffer::HttpMethod
+            | Buffer::HttpRequestLine
+            | Buffer::HttpProtocol
+    )
+}

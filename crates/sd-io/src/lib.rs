@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Everything of SecureDirect that talks to the kernel: BPF programs and their maps, AF_XDP sockets, the sandbox.
+//!
+//! The only crate with `unsafe`. What it offers is safe: no caller can reach outside a mapping or give a frame that the
+//! kernel owns to anybody else. Policy lives elsewhere.
+#![deny(unsafe_op_in_unsafe_fn)]
+#![warn(missing_docs)]
+
+pub mod abi;
+pub mod adopter;
+pub mod director;
+mod error;
+mod map;
+pub mod measure;
+pub mod net;
+mod object;
+pub mod pass;
+pub mod sandbox;
+pub mod shared;
+pub mod xdp;
+pub mod xsk;
+
+pub use error::{Error, Kind, Result};

@@ -23,7 +23,7 @@ from securedirect.errors import ConfigError
 DEFAULT_PATH = Path("/etc/securedirect/securedirect.toml")
 KEY_BYTES = 16
 
-_ACTION_SELECTOR = re.compile(r"(sid:(\d+:)?\d+|classtype:[\w-]+|file:\S+)")
+_ACTION_SELECTOR = re.compile(r"(sid:\d+|classtype:[\w-]+|file:\S+)")
 
 
 def load_config(path: Path) -> Config:

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``securedirect check``: configuration, rules and host, without changing anything."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from securedirect.config import DEFAULT_PATH, Config, examine
+from securedirect.config.load import key_warning
+from securedirect.errors import EXIT_CONFIG, EXIT_OK, ConfigError, HostError
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  securedirect check -c securedirect.toml
+  securedirect check -c securedirect.toml --no-host    (on another machine than the director)
+
+Exit status: 0 all is well, 78 configuration or rules are wrong, 69, 77 or 1 the host lacks something."""
+)
+@click.option(
+    "-c",
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_PATH,
+    show_default=True,
+    envvar="SECUREDIRECT_CONFIG",
+    show_envvar=True,
+    help="Configuration file (TOML).",
+)
+@click.option(
+    "--host/--no-host", default=True, help="Look at this host, too (interface, kernel, capabilities)."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(path: Path, host: bool, as_json: bool) -> None:
+    """Check a configuration, its rules and this host without changing anything.
+
+    All mistakes in the file are listed, each with its place and a remedy.
+    """
+    config, problems = examine(path)
+    rules: dict[str, Any] | None = None
+    warnings: list[str] = []
+    host_problem: HostError | None = None
+    if config is not None:
+        try:
+            rules = _rules(config, warnings)
+        except ConfigError as error:
+            problems.append(error)
+        if config.adopts and (advice := key_warning(config.handoff.key_file)):
+            warnings.append(advice)
+        if config.inspector.mode == "off":
+            warnings.append("inspector.mode is off: nothing is judged, attacks reach the servers")
+        if not config.honeypot:
+            warnings.append("there is no honeypot: attackers' traffic is dropped")
+        if host:
+            host_problem = _host(config)
+    status = EXIT_CONFIG if problems else host_problem.exit_code if host_problem else EXIT_OK
+    if as_json:
+        print(json.dumps(_as_json(path, config, problems, rules, warnings, host_problem, host), indent=2))
+        sys.exit(status)
+    for problem in problems:
+        print(f"{problem}", file=sys.stderr)
+    if host_problem:
+        print(f"host: {host_problem}", file=sys.stderr)
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if status == EXIT_OK:
+        assert config is not None and rules is not None
+        print(_summary(path, config, rules, host))
+    sys.exit(status)
+
+
+def _rules(config: Config, warnings: list[str]) -> dict[str, Any]:
+    from securedirect.daemon.supervisor import describe_rules, load_rules
+
+    report = load_rules(config)
+    for override in report.unused_overrides:
+        warnings.append(f'rules.actions: "{override}" meets no rule')
+    if not report.counts["loaded"]:
+        warnings.append("no rule is loaded: nothing can be recognised as an attack")
+    return describe_rules(config, report)
+
+
+def _host(config: Config) -> HostError | None:
+    from securedirect.daemon.host import check_director
+    from securedirect.daemon.kernel import load_extension
+
+    try:
+        check_director(config)
+        load_extension()
+    except HostError as error:
+        return error
+    return None
+
+
+def _as_json(
+    path: Path,
+    config: Config | None,
+    problems: list[ConfigError],
+    rules: dict[str, Any] | None,
+    warnings: list[str],
+    host_problem: HostError | None,
+    host: bool,
+) -> dict[str, Any]:
+    return {
+        "ok": not problems and host_problem is None,
+        "file": str(path),
+        "problems": [
+            {"file": p.file, "line": p.line, "column": p.column, "message": p.message, "hint": p.hint}
+            for p in problems
+        ],
+        "host": None
+        if not host or config is None
+        else {"ok": host_problem is None}
+        | ({"message": host_problem.message, "hint": host_problem.hint} if host_problem else {}),
+        "warnings": warnings,
+        "rules": rules,
+        "config": config.model_dump(mode="json") if config is not None else None,
+    }
+
+
+def _summary(path: Path, config: Config, rules: dict[str, Any], host: bool) -> str:
+    director = config.director
+    servers = ", ".join(f"{machine.name} {machine.address}" for machine in config.server)
+    honeypots = ", ".join(f"{machine.name} {machine.address}" for machine in config.honeypot) or "none"
+    lost = [
+        f"{rules[status]} {status.replace('_', ' ')}"
+        for status in ("not_applicable", "unsupported", "disabled")
+        if rules[status]
+    ]
+    lines = [
+        f"{path}: all is well" + ("" if host else " (this host was not looked at)"),
+        f"  service    {director.vip}:{director.port} on {director.interface}",
+        f"  servers    {servers}",
+        f"  honeypots  {honeypots} ({config.handoff.method})",
+        f"  rules      {rules['loaded']} loaded: {rules['divert']} divert, {rules['alert']} alert,"
+        f" {rules['off']} off" + (f"; {', '.join(lost)}" if lost else ""),
+        f"  events     {config.events.eve}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``securedirect status``: what a running director does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from securedirect.api.client import ask, find_socket
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  securedirect status
+  securedirect status --json | jq .counters.drops
+  securedirect status --socket /run/securedirect/control.sock"""
+)
+@click.option(
+    "--socket",
+    type=click.Path(path_type=Path),
+    help="Control socket. Default: the running lab's, else /run/securedirect/control.sock.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(socket: Path | None, as_json: bool) -> None:
+    """Show what a running director does: servers, honeypots, rules, counters."""
+    status = ask(find_socket(socket), "status")
+    print(json.dumps(status, indent=2) if as_json else overview(status))
+
+
+def overview(status: dict[str, Any]) -> str:
+    """The status for a person to read."""
+    director, pids, inspector = status["director"], status["pids"], status["inspector"]
+    rules, counters = status["rules"], status["counters"]
+    lines = [
+        f"SecureDirect {status['version']}: {status['state']} {director['vip']}:{director['port']} "
+        f"on {director['interface']} ({director['xdp']} XDP), up {_duration(status['uptime_s'])}",
+        "",
+        f"  supervisor  process {pids['supervisor']}",
+        f"  inspector   {inspector['state']}"
+        + (f", process {pids['inspector']}" if pids["inspector"] else "")
+        + (
+            f", restarted {inspector['restarts']} times (last: {inspector['last_exit']})"
+            if inspector["restarts"]
+            else ""
+        ),
+        f"  rules       {rules['loaded']} loaded: {rules['divert']} divert, {rules['alert']} alert",
+        f"  attackers   {status['attackers']} marked sources",
+        "",
+    ]
+    machines = status["servers"] + status["honeypots"]
+    width = max((len(machine["name"]) for machine in machines), default=0)
+    for title, group in (("servers", status["servers"]), ("honeypots", status["honeypots"])):
+        lines.append(f"  {title}")
+        for machine in group:
+            detail = machine["reason"] or machine["mac"] or ""
+            lines.append(
+                f"    {machine['name']:<{width}}  {machine['address']:<15}  {machine['state']:<4}  {detail}"
+            )
+        if not group:
+            lines.append("    none")
+    lines += ["", "  counters"]
+    plain = {name: value for name, value in counters.items() if name != "drops"}
+    shown = {**plain, **{f"dropped: {reason}": count for reason, count in counters["drops"].items() if count}}
+    width = max(len(name) for name in shown)
+    lines += [f"    {name.replace('_', ' '):<{width}}  {value:>12,}" for name, value in shown.items()]
+    if status["warnings"]:
+        lines += ["", *(f"  warning: {warning}" for warning in status["warnings"])]
+    return "\n".join(lines)
+
+
+def _duration(seconds: float) -> str:
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    return (f"{days} d " if days else "") + f"{hour:02}:{minute:02}:{second:02}"

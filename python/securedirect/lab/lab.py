@@ -10,6 +10,7 @@ import itertools
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -57,6 +58,7 @@ class Lab:
         self._access_log = access_log
         self._children: list[subprocess.Popen[bytes]] = []
         self._captures: list[Capture] = []
+        self._signs: dict[tuple[str, str], _Readiness] = {}
         self._numbers = itertools.count(1)
 
     @classmethod
@@ -95,17 +97,17 @@ class Lab:
     @property
     def config(self) -> Path:
         """The director's configuration file."""
-        return self.run_dir / "securedirect.toml"
+        return self._state.plan.config
 
     @property
     def socket(self) -> Path:
         """Control socket of the director."""
-        return self.run_dir / "control.sock"
+        return self._state.plan.socket
 
     @property
     def eve(self) -> Path:
         """The director's event log."""
-        return self.run_dir / "director" / "eve.json"
+        return self._state.plan.eve
 
     def host(self, name: str) -> Host:
         try:
@@ -131,20 +133,7 @@ class Lab:
 
     def document(self) -> dict[str, Any]:
         """What ``lab up --json`` prints."""
-        return {
-            "name": self.name,
-            "hosts": {
-                host.name: {"netns": host.netns, "addresses": list(host.addresses)}
-                for host in self.hosts.values()
-                if host.role != "switch"
-            },
-            "vip": self.vip,
-            "port": self.port,
-            "run_dir": str(self.run_dir),
-            "config": str(self.config),
-            "socket": str(self.socket),
-            "eve": str(self.eve),
-        }
+        return self._state.plan.document()
 
     # Up and down.
 
@@ -182,8 +171,15 @@ class Lab:
             try:
                 self._build(settings.to_toml(tables), attach_pass)
                 if self._state.director:
-                    method = tables["handoff"].get("method")
-                    self._start_programs(adopt=method != "classic")
+                    # The classic handoff needs nothing on the honeypots.
+                    adopts = tables["handoff"].get("method") != "classic"
+                    honeypots = [host.name for host in self.hosts.values() if host.role == "honeypot"]
+                    agents = honeypots if adopts else []
+                    for host in agents:
+                        self.start_agent(host, wait=False)
+                    self.start_director()
+                    for host in agents:
+                        self._await_ready(host, "agent")
                 else:
                     self._await_servers()
                 self._state.phase = "up"
@@ -205,8 +201,11 @@ class Lab:
             child.wait()
         for capture in self._captures:
             capture.abandon()
+        for sign in self._signs.values():
+            sign.close()
         self._children.clear()
         self._captures.clear()
+        self._signs.clear()
         self._state.programs.clear()
         self._state.phase = "building"
         return removed
@@ -215,7 +214,7 @@ class Lab:
         self.run_dir.mkdir(parents=True, mode=0o755)
         self._state.write()
         self.config.write_text(configuration)
-        key = self.run_dir / "adopt.key"
+        key = self._state.plan.key
         key.touch(mode=0o600)
         key.write_text(secrets.token_hex(16) + "\n")
         network.build(self.hosts)
@@ -244,29 +243,28 @@ class Lab:
             ["nginx", "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")],
         )
 
-    def _start_programs(self, *, adopt: bool) -> None:
-        if adopt:
-            for host in self.hosts.values():
-                if host.role == "honeypot":
-                    self.start_agent(host.name)
-        self.start_director()
-
-    def start_agent(self, honeypot: str) -> int:
-        """Start a honeypot's agent; return its process id."""
-        command = ["agent", "--interface", "eth0", "--vip", VIP, "--port", str(PORT)]
-        return self._start(
-            honeypot, "agent", [*_SELF, *command, "--key-file", str(self.run_dir / "adopt.key")]
-        )
+    def start_agent(self, honeypot: str, *, wait: bool = True) -> int:
+        """Start a honeypot's agent; return its process id. ``wait``: until it can adopt connections."""
+        command = [*_SELF, "agent", "--interface", "eth0", "--vip", VIP, "--port", str(PORT)]
+        command += ["--key-file", str(self._state.plan.key)]
+        pid = self._start(honeypot, "agent", command)
+        if wait:
+            self._await_ready(honeypot, "agent")
+        return pid
 
     def start_director(self, *, wait: bool = True) -> int:
         """Start the supervisor; return its process id. ``wait``: until the whole site serves."""
         pid = self._start("director", "director", [*_SELF, "run", "-c", str(self.config)])
         if wait:
-            self._await_site()
+            self._await_ready("director", "director")
+            self._await_servers()
+            self._await("all servers and honeypots to be in service", self._out_of_service)
+            self._await(f"the site at {VIP}:{PORT} to answer client1", functools.partial(self._problem, VIP))
         return pid
 
     def _start(self, host: str, program: str, command: list[str]) -> int:
         log = self.log(host, program)
+        sign = self._signs[host, program] = _Readiness(self.run_dir / host / f"{program}.notify")
         with log.open("ab") as output, netns.inside(self.host(host).netns):
             child = subprocess.Popen(
                 command,
@@ -274,14 +272,13 @@ class Lab:
                 stdout=output,
                 stderr=output,
                 cwd=self.run_dir / host,
+                env=os.environ | {"NOTIFY_SOCKET": str(sign.path)},
                 start_new_session=True,
             )
         self._children.append(child)
         started = processes.start_time(child.pid)
-        self._state.programs = [
-            one for one in self._state.programs if (one.host, one.program) != (host, program)
-        ]
-        self._state.programs.append(Running(host, program, child.pid, started or 0, str(log)))
+        others = [one for one in self._state.programs if (one.host, one.program) != (host, program)]
+        self._state.programs = [*others, Running(host, program, child.pid, started or 0, str(log))]
         self._state.write()
         return child.pid
 
@@ -294,28 +291,34 @@ class Lab:
 
     # Waiting.
 
+    def _await_ready(self, host: str, program: str) -> None:
+        with contextlib.closing(self._signs[host, program]) as sign:
+            self._await(f"{program} on {host} to be ready", sign.missing)
+
     def _await_servers(self) -> None:
         for host in self.hosts.values():
             if host.role in ("server", "honeypot"):
-                self._await(f"{host.name} to serve", functools.partial(self._serves, host.address))
+                self._await(f"{host.name} to serve", functools.partial(self._problem, host.address))
 
-    def _await_site(self) -> None:
-        self._await_servers()
-        self._await("all servers and honeypots to be in service", self._all_in_service)
-        self._await(f"the site at {VIP}:{PORT} to answer client1", functools.partial(self._serves, VIP))
-
-    def _serves(self, address: str) -> str | None:
+    def _problem(self, address: str) -> str | None:
         """None when the address answers client1 with 200, else what happened instead."""
         try:
             status, _, _ = self.get("/", address=address, timeout=1.0)
-        except OSError as error:
-            return str(error) or type(error).__name__
-        except http.client.HTTPException as error:
+        except (OSError, http.client.HTTPException) as error:
             return f"{type(error).__name__}: {error}"
         return None if status == 200 else f"it answers with status {status}"
 
-    def _all_in_service(self) -> str | None:
-        return None
+    def _out_of_service(self) -> str | None:
+        """None when the director has every server and honeypot in service, else which it does not have."""
+        from securedirect.api.client import ask  # brings pydantic along
+
+        try:
+            status = ask(self.socket, "status")
+        except HostError as error:
+            return error.message
+        machines = [*status["servers"], *status["honeypots"]]
+        down = [f"{one['name']} ({one['reason']})" for one in machines if one["state"] != "up"]
+        return f"out of service: {', '.join(down)}" if down else None
 
     def _await(self, what: str, check: Callable[[], str | None]) -> None:
         """Ask until ``check`` returns None. HostError when a program has ended meanwhile, or after too
@@ -412,6 +415,29 @@ class Lab:
 
 
 _SELF = (sys.executable, "-m", "securedirect")
+
+
+class _Readiness:
+    """Where a program says that it is ready, in the way of sd_notify(3). The socket is a file: an abstract one
+    could not be reached from another network namespace."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._socket.bind(str(path))
+
+    def close(self) -> None:
+        self._socket.close()
+        self.path.unlink(missing_ok=True)
+
+    def missing(self) -> str | None:
+        """None when the program has said so, else that it has not."""
+        with contextlib.suppress(BlockingIOError):
+            while said := self._socket.recv(4096):
+                if b"READY=1" in said.split(b"\n"):
+                    return None
+        return "it has not said so"
 
 
 def _need_programs() -> None:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from securedirect.errors import EXIT_USAGE, HostError
 
@@ -103,6 +103,40 @@ class Plan:
     @property
     def run_dir(self) -> Path:
         return RUN_ROOT / self.name
+
+    @property
+    def config(self) -> Path:
+        return self.run_dir / "securedirect.toml"
+
+    @property
+    def key(self) -> Path:
+        """The secret that director and honeypots share."""
+        return self.run_dir / "adopt.key"
+
+    @property
+    def socket(self) -> Path:
+        return self.run_dir / "control.sock"
+
+    @property
+    def eve(self) -> Path:
+        return self.run_dir / "director" / "eve.json"
+
+    def document(self) -> dict[str, Any]:
+        """What ``lab up --json`` prints."""
+        return {
+            "name": self.name,
+            "hosts": {
+                host.name: {"netns": host.netns, "addresses": list(host.addresses)}
+                for host in self.hosts().values()
+                if host.role != "switch"
+            },
+            "vip": VIP,
+            "port": PORT,
+            "run_dir": str(self.run_dir),
+            "config": str(self.config),
+            "socket": str(self.socket),
+            "eve": str(self.eve),
+        }
 
     def hosts(self) -> dict[str, Host]:
         """All machines by name, in the order in which people think of them."""

@@ -24,7 +24,6 @@ _KEY_PART = re.compile(r"""\s*("[^"]*"|'[^']*'|[^."']+)\s*(?:\.|$)""")
 
 def generate(plan: Plan, rules: Iterable[Path], assignments: Iterable[str]) -> dict[str, Any]:
     """The director's configuration as nested tables."""
-    run_dir = plan.run_dir
     hosts = plan.hosts().values()
 
     def machines(role: str) -> list[dict[str, str]]:
@@ -32,12 +31,9 @@ def generate(plan: Plan, rules: Iterable[Path], assignments: Iterable[str]) -> d
 
     tables: dict[str, Any] = {
         "director": {"interface": "eth0", "vip": VIP, "port": PORT},
-        "handoff": {"key_file": str(run_dir / "adopt.key")},
-        "events": {"eve": str(run_dir / "director" / "eve.json")},
-        "control": {
-            "socket": str(run_dir / "control.sock"),
-            "state_dir": str(run_dir / "director" / "state"),
-        },
+        "handoff": {"key_file": str(plan.key)},
+        "events": {"eve": str(plan.eve)},
+        "control": {"socket": str(plan.socket), "state_dir": str(plan.eve.with_name("state"))},
         "server": machines("server"),
         "honeypot": machines("honeypot"),
     }

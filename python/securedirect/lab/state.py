@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from securedirect.errors import EXIT_CAPABILITY, HostError
 from securedirect.lab import netns, processes
-from securedirect.lab.plan import RUN_ROOT, Plan, check_name, netns_pattern
+from securedirect.lab.plan import RUN_ROOT, Plan, check_name, netns_name, netns_pattern
 
 STATE_FILE = "lab.json"
 _GRACE_SECONDS = 3.0
@@ -49,7 +49,8 @@ class State:
 
     def write(self) -> None:
         path = self.plan.run_dir / STATE_FILE
-        document = {"version": 1, **asdict(self)}
+        # What `lab up --json` prints is in it for other programs: `status` finds its socket here.
+        document = {"version": 1, **self.plan.document(), **asdict(self)}
         beside = path.with_suffix(".new")
         beside.write_text(json.dumps(document, indent=1) + "\n")
         beside.replace(path)
@@ -154,4 +155,14 @@ def _end_processes(name: str, existing: list[str]) -> None:
 
 
 def _remove_pins(name: str) -> None:
-    """What a killed supervisor left on bpffs."""
+    """What a killed supervisor left on bpffs. Its folder is named after the namespace it ran in."""
+    from securedirect.daemon.host import BPFFS  # brings pydantic along
+
+    pins = BPFFS / "securedirect"
+    found = netns.identity(netns.NETNS_DIR / netns_name(name, "director"))
+    if found is None or not pins.is_dir():
+        return
+    for folder in pins.glob(f"{found[1]}-*"):
+        shutil.rmtree(folder)
+    with contextlib.suppress(OSError):
+        pins.rmdir()  # only when nobody else uses it

@@ -249,69 +249,6 @@ pub const COUNTERS: [&str; 24] = [
     "drop_vip_conflict",
 ];
 
-/// Entries of map "inspected".
-pub const INSPECTED_SLOTS: usize = 64;
-
-macro_rules! inspected {
-    ($($(#[$doc:meta])* $variant:ident => $name:literal,)*) => {
-        /// The inspector's counters: their place in map "inspected".
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[repr(u32)]
-        pub enum Inspected { $($(#[$doc])* $variant,)* }
-
-        /// Names of the inspector's counters, in the order of [`Inspected`].
-        pub const INSPECTED: &[&str] = &[$($name,)*];
-        const _: () = assert!(INSPECTED.len() <= INSPECTED_SLOTS);
-    };
-}
-
-inspected! {
-    /// Packets received from XDP.
-    Packets => "inspector_packets",
-    /// Payload bytes received from XDP.
-    Bytes => "inspector_bytes",
-    /// Requests that were judged completely.
-    Requests => "requests_inspected",
-    /// Segments sent on to real servers.
-    SegmentsForwarded => "segments_forwarded",
-    /// Segments sent to honeypots.
-    SegmentsHoneypot => "segments_honeypot",
-    /// Rule matches.
-    Alerts => "alerts",
-    /// Connections moved to a honeypot.
-    Diverted => "connections_diverted",
-    /// ... by an adopt segment.
-    Adopted => "connections_adopted",
-    /// ... by silence (classic handoff).
-    Silenced => "connections_silenced",
-    /// Connections reset because their state cannot be known.
-    Reset => "connections_reset",
-    /// Requests that were let go on before they were complete (size or time bound).
-    Streamed => "requests_streamed",
-    /// Retransmissions that carry other bytes.
-    Conflicts => "segment_conflicts",
-    /// Events that did not fit into the pipe.
-    EventsLost => "events_lost",
-    /// Wrong IP or TCP checksum.
-    DropChecksum => "drop_inspector_checksum",
-    /// Not a packet that can be parsed.
-    DropMalformed => "drop_inspector_malformed",
-    /// The flow entry is gone or somebody else's by now.
-    DropStale => "drop_inspector_stale",
-    /// Outside the window that is kept.
-    DropWindow => "drop_inspector_window",
-    /// Already delivered.
-    DropDuplicate => "drop_inspector_duplicate",
-    /// A bound on memory was reached.
-    DropMemory => "drop_inspector_memory",
-    /// No frame or no place in the transmit ring.
-    DropTransmit => "drop_inspector_transmit",
-    /// No honeypot to send it to.
-    DropNoHoneypot => "drop_inspector_no_honeypot",
-    /// The real server is not reachable.
-    DropNoServer => "drop_inspector_no_server",
-}
-
 /// IPv4 in the IPv6 form that the tables use.
 pub fn mapped(address: [u8; 4]) -> [u8; 16] {
     std::net::Ipv4Addr::from(address).to_ipv6_mapped().octets()

@@ -146,7 +146,7 @@ fn prepare_pin_dir(dir: &Path) -> Result<()> {
         stat.f_type as i64
     };
     if magic & 0xffff_ffff != BPF_FS_MAGIC {
-        return Err(Error::invalid(format!("{} is not on a BPF file system", dir.display()))
+        return Err(Error::host(format!("{} is not on a BPF file system", dir.display()))
             .with_hint("mount one: mount -t bpf bpf /sys/fs/bpf"));
     }
     Ok(())
@@ -405,17 +405,16 @@ impl Director {
         Ok(())
     }
 
-    /// All counters by name, the inspector's among them.
+    /// The XDP program's counters by name.
     pub fn counters(&self) -> Result<Vec<(&'static str, u64)>> {
-        let mut all = Vec::with_capacity(abi::COUNTERS.len() + abi::INSPECTED.len());
         let fd = self.fd("counters")?;
-        for (index, name) in abi::COUNTERS.iter().enumerate() {
-            all.push((*name, map::sum_per_cpu(fd, index as u32)?));
-        }
-        for (place, name) in abi::INSPECTED.iter().enumerate() {
-            all.push((*name, self.inspected.at(place)));
-        }
-        Ok(all)
+        let read = |(index, name): (usize, &&'static str)| Ok((*name, map::sum_per_cpu(fd, index as u32)?));
+        abi::COUNTERS.iter().enumerate().map(read).collect()
+    }
+
+    /// The inspector's counters.
+    pub fn inspected(&self) -> &SharedCounters {
+        &self.inspected
     }
 
     /// Marked sources, expired ones too (they have no effect).

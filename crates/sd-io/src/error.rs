@@ -32,17 +32,14 @@ pub struct Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// `step` failed with this error number; the usual hint for that number is added.
+    /// `step` failed with this error number.
     pub fn os(step: impl Into<String>, errno: i32) -> Self {
-        let hint = match errno {
-            libc::EPERM | libc::EACCES => {
-                Some("run as root, or with the capabilities CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW and CAP_PERFMON")
-            }
-            libc::ENOMEM => Some("there is not enough memory for the tables; lower director.max_flows"),
-            libc::ENODEV => Some("the interface does not exist here; see `ip link`"),
-            _ => None,
-        };
-        Self { kind: Kind::Kernel, step: step.into(), errno: Some(errno), hint: hint.map(str::to_owned) }
+        Self { kind: Kind::Kernel, step: step.into(), errno: Some(errno), hint: None }
+    }
+
+    /// The host is not as it must be; the kernel gave no number.
+    pub fn host(step: impl Into<String>) -> Self {
+        Self { kind: Kind::Kernel, step: step.into(), errno: None, hint: None }
     }
 
     /// `step` failed and the thread's errno says why.
@@ -54,7 +51,7 @@ impl Error {
     pub fn bpf(step: impl Into<String>, error: &libbpf_rs::Error) -> Self {
         match errno_of(error) {
             Some(errno) => Self::os(step, errno),
-            None => Self { kind: Kind::Kernel, step: format!("{}: {error:#}", step.into()), errno: None, hint: None },
+            None => Self::host(format!("{}: {error:#}", step.into())),
         }
     }
 
@@ -68,7 +65,27 @@ impl Error {
         Self { kind: Kind::KernelMissing, step: step.into(), errno: Some(libc::ENOSYS), hint: Some(hint.into()) }
     }
 
-    /// The same error with another remedy.
+    /// The kernel's error number, when it gave one.
+    pub fn errno(&self) -> Option<i32> {
+        self.errno
+    }
+
+    /// What went wrong, and the remedy when there is one for just this case: for callers with remedies of their own for the
+    /// usual numbers.
+    pub fn message(&self) -> String {
+        let mut text = self.step.clone();
+        if let (Some(errno), Kind::Kernel) = (self.errno, self.kind) {
+            let words = io::Error::from_raw_os_error(errno).to_string();
+            text.push_str(": ");
+            text.push_str(words.split(" (os error").next().unwrap_or_default());
+        }
+        if let Some(hint) = &self.hint {
+            text.push_str(&format!(" ({hint})"));
+        }
+        text
+    }
+
+    /// The same error with a remedy.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -85,14 +102,17 @@ pub(crate) fn errno_of(error: &libbpf_rs::Error) -> Option<i32> {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.step)?;
-        if let (Some(errno), Kind::Kernel) = (self.errno, self.kind) {
-            let text = io::Error::from_raw_os_error(errno).to_string();
-            let text = text.split(" (os error").next().unwrap_or_default();
-            write!(f, ": {text}")?;
-        }
-        if let Some(hint) = &self.hint {
-            write!(f, " ({hint})")?;
+        f.write_str(&self.message())?;
+        let usual = match self.errno {
+            Some(libc::EPERM | libc::EACCES) => {
+                "run as root, or with the capabilities CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW and CAP_PERFMON"
+            }
+            Some(libc::ENOMEM) => "there is not enough memory for the tables; lower director.max_flows",
+            Some(libc::ENODEV) => "there is no such interface here; see `ip link`",
+            _ => return Ok(()),
+        };
+        if self.hint.is_none() {
+            write!(f, " ({usual})")?;
         }
         Ok(())
     }

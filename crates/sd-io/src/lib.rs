@@ -10,6 +10,7 @@ pub mod abi;
 pub mod adopter;
 pub mod director;
 mod error;
+pub mod fds;
 mod map;
 pub mod measure;
 pub mod net;

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, AtomicU8, Ordering};
 
-use crate::abi::{self, Bucket, Config, Flow, Inspected};
+use crate::abi::{self, Bucket, Config, Flow};
 use crate::error::{Error, Result};
 use crate::map;
 
@@ -579,34 +579,35 @@ impl SharedFlows {
     }
 }
 
-/// Map "inspected": the inspector's counters, which outlive it.
+/// Map "inspected": the inspector's counters, which outlive it. Their names are the inspector's affair.
 #[derive(Debug)]
-pub struct SharedCounters(Mapping);
+pub struct SharedCounters {
+    mapping: Mapping,
+    entries: u32,
+}
 
 impl SharedCounters {
     /// Share the map behind this descriptor, which may be closed afterwards.
     pub fn open(fd: BorrowedFd<'_>) -> Result<Self> {
         let (mapping, entries) = share(fd, "inspected", 8, true)?;
-        if (entries as usize) < abi::INSPECTED.len() {
-            return Err(Error::invalid("the map \"inspected\" is too small"));
-        }
-        Ok(Self(mapping))
+        Ok(Self { mapping, entries })
+    }
+
+    /// Number of counters.
+    pub fn capacity(&self) -> usize {
+        self.entries as usize
     }
 
     /// Count.
-    pub fn add(&self, counter: Inspected, n: u64) {
-        if let Some(place) = self.0.u64(counter as usize * 8) {
+    pub fn add(&self, counter: usize, n: u64) {
+        if let Some(place) = self.mapping.u64(counter.saturating_mul(8)) {
             place.fetch_add(n, Ordering::Relaxed);
         }
     }
 
-    /// Value of a counter.
-    pub fn get(&self, counter: Inspected) -> u64 {
-        self.at(counter as usize)
-    }
-
-    pub(crate) fn at(&self, place: usize) -> u64 {
-        self.0.get64(place * 8)
+    /// Value of a counter; 0 when there is none.
+    pub fn get(&self, counter: usize) -> u64 {
+        self.mapping.u64(counter.saturating_mul(8)).map_or(0, |place| place.load(Ordering::Relaxed))
     }
 }
 

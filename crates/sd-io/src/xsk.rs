@@ -295,7 +295,7 @@ impl Xsk {
             mtu if mtu + 18 + HEADROOM <= 2048 => 2048,
             mtu if mtu + 18 + HEADROOM <= 4096 => 4096,
             mtu => {
-                return Err(Error::invalid(format!("the MTU of {name} is {mtu}: a packet does not fit into a frame"))
+                return Err(Error::host(format!("the MTU of {name} is {mtu}: a packet does not fit into a frame"))
                     .with_hint(format!("ip link set dev {name} mtu 1500")))
             }
         };
@@ -458,13 +458,15 @@ impl Xsk {
         }
     }
 
-    /// An empty frame for a packet of our own; `None`: all are in use.
+    /// A frame for a packet of our own, as long as it can be (the bytes are old ones; see [`Frame::set_len`]); `None`:
+    /// all are in use.
     pub fn alloc(&mut self) -> Option<Frame> {
         if self.free.is_empty() {
             self.reap();
         }
         let chunk = self.free.pop()?;
-        Some(self.frame(u64::from(chunk) * u64::from(self.frame_size) + u64::from(HEADROOM), 0))
+        let room = self.frame_size - HEADROOM;
+        Some(self.frame(u64::from(chunk) * u64::from(self.frame_size) + u64::from(HEADROOM), room))
     }
 
     /// Give a frame back unsent.

@@ -33,7 +33,7 @@ _SURICATA = re.compile(r"""
     |^\#?[ ]?(?:alert|drop|reject)[
     ](?:http|http1|dns|tls|smb|smtp|ssh|ftp|ftp-data|tcp-pkt|tcp-stream|dcerpc|ipv6
         |http2|quic)[ ][^(\n]*->
-    |pcre[ ]?:[ ]?!?"/[^;\n]*/(?:[ismxAEG]*R[ismxAEG]*[UIPHCMDVW]|[ismxAEGR]*[VWQ])[A-Za-z]*"
+    |pcre[ ]?:[ ]?!?"/[^;\n]*/(?:(?=[A-Za-z]*R)(?=[A-Za-z]*[UIPHCMD])|(?=[A-Za-z]*[VWQ]))[A-Za-z]+"
     """, re.VERBOSE | re.MULTILINE)  # fmt: skip
 _SNORT2_MODIFIER = re.compile(
     r"(?:\"|nocase|fast_pattern|fast_pattern:only|(?:depth|offset|distance|within):-?\d+)[ ]?;[ ]?"

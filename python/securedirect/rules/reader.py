@@ -95,8 +95,9 @@ class _Draft:
 class _Reader:
     """What is known of one rule while its options are read in order."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, options: tuple[Option, ...]) -> None:
         self.dialect = dialect
+        self.options = options
         self.tests: list[_Draft | Test] = []
         self.last: _Draft | None = None
         self.sticky = "raw"
@@ -120,7 +121,7 @@ def read_rule(parsed: ParsedRule, dialect: Dialect) -> Rule:
     """The internal form of ``parsed`` read as ``dialect``. ConfigError (column = offset + 1) for a wrong
     value.
     """
-    reader = _Reader(dialect)
+    reader = _Reader(dialect, parsed.options)
     handlers = _HANDLERS
     for option in parsed.options:
         handler = handlers.get(option.name)
@@ -179,7 +180,7 @@ def _variable_number(
     reader: _Reader, option: Option, name: str, text: str, low: int, high: int
 ) -> int | None:
     """A number, or None after noting that it comes from another option (byte_extract)."""
-    if _IDENTIFIER.match(text):
+    if _IDENTIFIER.match(text) and any(o.name in ("byte_extract", "byte_math") for o in reader.options):
         reader.unsupported[f"{name}:{text} (a value taken from the request)"] = None
         return None
     return _number(option, text, low, high)

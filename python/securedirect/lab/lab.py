@@ -241,20 +241,21 @@ class Lab:
             host.name,
             "nginx",
             ["nginx", "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")],
+            notifies=False,
         )
 
     def start_agent(self, honeypot: str, *, wait: bool = True) -> int:
         """Start a honeypot's agent; return its process id. ``wait``: until it can adopt connections."""
         command = [*_SELF, "agent", "--interface", "eth0", "--vip", VIP, "--port", str(PORT)]
         command += ["--key-file", str(self._state.plan.key)]
-        pid = self._start(honeypot, "agent", command)
+        pid = self._start(honeypot, "agent", command, notifies=True)
         if wait:
             self._await_ready(honeypot, "agent")
         return pid
 
     def start_director(self, *, wait: bool = True) -> int:
         """Start the supervisor; return its process id. ``wait``: until the whole site serves."""
-        pid = self._start("director", "director", [*_SELF, "run", "-c", str(self.config)])
+        pid = self._start("director", "director", [*_SELF, "run", "-c", str(self.config)], notifies=True)
         if wait:
             self._await_ready("director", "director")
             self._await_servers()
@@ -262,9 +263,14 @@ class Lab:
             self._await(f"the site at {VIP}:{PORT} to answer client1", functools.partial(self._problem, VIP))
         return pid
 
-    def _start(self, host: str, program: str, command: list[str]) -> int:
+    def _start(self, host: str, program: str, command: list[str], *, notifies: bool) -> int:
         log = self.log(host, program)
-        sign = self._signs[host, program] = _Readiness(self.run_dir / host / f"{program}.notify")
+        environment = dict(os.environ)
+        if notifies:
+            if before := self._signs.pop((host, program), None):
+                before.close()
+            sign = self._signs[host, program] = _Readiness(self.run_dir / host / f"{program}.notify")
+            environment["NOTIFY_SOCKET"] = str(sign.path)
         with log.open("ab") as output, netns.inside(self.host(host).netns):
             child = subprocess.Popen(
                 command,
@@ -272,7 +278,7 @@ class Lab:
                 stdout=output,
                 stderr=output,
                 cwd=self.run_dir / host,
-                env=os.environ | {"NOTIFY_SOCKET": str(sign.path)},
+                env=environment,
                 start_new_session=True,
             )
         self._children.append(child)
@@ -292,7 +298,7 @@ class Lab:
     # Waiting.
 
     def _await_ready(self, host: str, program: str) -> None:
-        with contextlib.closing(self._signs[host, program]) as sign:
+        with contextlib.closing(self._signs.pop((host, program))) as sign:
             self._await(f"{program} on {host} to be ready", sign.missing)
 
     def _await_servers(self) -> None:
@@ -418,8 +424,8 @@ _SELF = (sys.executable, "-m", "securedirect")
 
 
 class _Readiness:
-    """Where a program says that it is ready, in the way of sd_notify(3). The socket is a file: an abstract one
-    could not be reached from another network namespace."""
+    """Where a program says that it is ready, in the way of sd_notify(3). The socket is a file: an abstract
+    one could not be reached from another network namespace."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -164,8 +164,8 @@ http {{
     default_type text/plain;
 {temporary}
     access_log {logging};
-    # The servers are to cost little beside what is measured: a page leaves in one segment with its header (two
-    # with sendfile, in twice the time on a virtual machine) and is not opened anew for each request.
+    # The servers are to cost little beside what is measured: a page leaves in one segment with its header
+    # (two with sendfile, in twice the time on a virtual machine) and is not opened anew for each request.
     sendfile off;
     open_file_cache max=1000 inactive=60s;
     open_file_cache_valid 1s;

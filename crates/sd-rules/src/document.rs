@@ -201,8 +201,7 @@ fn nullable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Err
 
 fn hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    unhex(text.as_bytes())
-        .ok_or_else(|| serde::de::Error::custom("a byte string is not hexadecimal"))
+    unhex(text.as_bytes()).ok_or_else(|| serde::de::Error::custom("a byte string is not hexadecimal"))
 }
 
 fn unhex(text: &[u8]) -> Option<Vec<u8>> {

@@ -148,11 +148,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits {
-            depth: 1 << 20,
-            max_head: 64 << 10,
-            max_headers: 1024,
-            dst_port: 80,
-        }
+        Limits { depth: 1 << 20, max_head: 64 << 10, max_headers: 1024, dst_port: 80 }
     }
 }

@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use crate::document::{self, Comparison};
 use crate::pcre::Expression;
+use crate::prefilter::frequency;
 use crate::Buffer;
 
 /// Retries inside units for one rule and call, besides those that the buffer's length allows.
@@ -19,17 +20,9 @@ pub const STEPS: u32 = 3_000;
 
 pub enum PartOption {
     Content(Content),
-    Pcre {
-        expression: Box<Expression>,
-        relative: bool,
-        negated: bool,
-    },
+    Pcre { expression: Box<Expression>, relative: bool, negated: bool },
     Length(Comparison),
-    DataAt {
-        value: u32,
-        relative: bool,
-        negated: bool,
-    },
+    DataAt { value: u32, relative: bool, negated: bool },
 }
 
 pub struct Content {
@@ -56,10 +49,7 @@ impl Content {
         let relative = content.distance.is_some() || content.within.is_some();
         let absolute = content.offset.is_some() || content.depth.is_some() || content.startswith;
         if relative && absolute {
-            return Err(
-                "content: offset, depth and startswith cannot be combined with distance and within"
-                    .into(),
-            );
+            return Err("content: offset, depth and startswith cannot be combined with distance and within".into());
         }
         let limit = content.depth.or(content.within);
         if limit.is_some_and(|limit| i64::from(limit) < length) {
@@ -70,14 +60,12 @@ impl Content {
         }
         let finder = if content.nocase && content.bytes.iter().any(u8::is_ascii_alphabetic) {
             let rarest = (0..content.bytes.len())
-                .min_by_key(|index| byte_rank(content.bytes[*index]))
+                .min_by_key(|index| frequency::byte(content.bytes[*index]))
                 .expect("contents are not empty");
             let byte = content.bytes[rarest];
             Finder::Folded(rarest, byte.to_ascii_lowercase(), byte.to_ascii_uppercase())
         } else {
-            Finder::Exact(Box::new(
-                memchr::memmem::Finder::new(&content.bytes).into_owned(),
-            ))
+            Finder::Exact(Box::new(memchr::memmem::Finder::new(&content.bytes).into_owned()))
         };
         Ok(Content {
             finder,
@@ -85,27 +73,16 @@ impl Content {
             endswith: content.endswith,
             relative,
             from: i64::from(content.offset.or(content.distance).unwrap_or(0)),
-            span: if content.startswith {
-                length
-            } else {
-                limit.map_or(i64::MAX, i64::from)
-            },
+            span: if content.startswith { length } else { limit.map_or(i64::MAX, i64::from) },
             bytes: content.bytes.into_boxed_slice(),
         })
     }
 
     /// Where the content may lie: begin and end, not yet cut to the buffer.
     fn window(&self, cursor: usize, budget: &Budget) -> (usize, usize) {
-        let base = if self.relative {
-            cursor as i64
-        } else {
-            -(budget.origin as i64)
-        };
+        let base = if self.relative { cursor as i64 } else { -(budget.origin as i64) };
         let from = base + self.from;
-        (
-            from.max(0) as usize,
-            from.saturating_add(self.span).max(0) as usize,
-        )
+        (from.max(0) as usize, from.saturating_add(self.span).max(0) as usize)
     }
 
     /// The first place at or after `from` where the content lies in `bytes[..to]`.
@@ -133,24 +110,9 @@ impl Content {
     }
 }
 
-/// Rough frequency of a byte in requests, for choosing the one to search for.
-fn byte_rank(byte: u8) -> u8 {
-    match byte.to_ascii_lowercase() {
-        b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' | b'/' | b' ' => 9,
-        b'l' | b'c' | b'd' | b'p' | b'm' | b'h' | b'u' | b'.' | b'=' | b'-' => 7,
-        b'0'..=b'9' | b'g' | b'b' | b'f' | b'w' | b':' | b'&' | b';' | b',' => 5,
-        letter if letter.is_ascii_alphabetic() => 3,
-        _ => 1,
-    }
-}
-
 impl PartOption {
     fn is_positive(&self) -> bool {
-        matches!(
-            self,
-            PartOption::Content(Content { negated: false, .. })
-                | PartOption::Pcre { negated: false, .. }
-        )
+        matches!(self, PartOption::Content(Content { negated: false, .. }) | PartOption::Pcre { negated: false, .. })
     }
 
     fn is_relative(&self) -> bool {
@@ -164,14 +126,8 @@ impl PartOption {
     /// May begin a unit after others: a positive option whose failure from some place means failure from all later ones.
     fn leads(&self) -> bool {
         match self {
-            PartOption::Content(content) => {
-                !content.negated && (!content.relative || content.span == i64::MAX)
-            }
-            PartOption::Pcre {
-                expression,
-                relative,
-                negated,
-            } => !negated && (!relative || expression.monotone),
+            PartOption::Content(content) => !content.negated && (!content.relative || content.span == i64::MAX),
+            PartOption::Pcre { expression, relative, negated } => !negated && (!relative || expression.monotone),
             _ => false,
         }
     }
@@ -179,9 +135,7 @@ impl PartOption {
     /// Only a complete buffer decides it.
     fn needs_end(&self) -> bool {
         match self {
-            PartOption::Content(content) => {
-                content.endswith || content.negated && content.span == i64::MAX
-            }
+            PartOption::Content(content) => content.endswith || content.negated && content.span == i64::MAX,
             PartOption::Pcre { .. } => true,
             PartOption::Length(_) => true,
             PartOption::DataAt { .. } => false,
@@ -212,20 +166,12 @@ impl Unit {
 
 impl Part {
     pub fn new(buffer: Buffer, list: Vec<PartOption>) -> Part {
-        let mut part = Part {
-            buffer,
-            checks: Vec::new(),
-            options: Vec::new(),
-            units: Vec::new(),
-        };
+        let mut part = Part { buffer, checks: Vec::new(), options: Vec::new(), units: Vec::new() };
         for option in list {
             if part.units.is_empty() && option.is_positive() || option.leads() {
                 let needs_end = matches!(&option, PartOption::Content(content) if content.endswith);
                 let at = part.options.len();
-                part.units.push(Unit {
-                    options: at..at + 1,
-                    needs_end,
-                });
+                part.units.push(Unit { options: at..at + 1, needs_end });
                 part.options.push(option);
             } else if part.units.is_empty() || !option.is_relative() {
                 part.checks.push(option);
@@ -240,13 +186,7 @@ impl Part {
     }
 
     /// Goes on with a part; `state` is the default one for a first call.
-    pub fn advance(
-        &self,
-        state: &mut PartState,
-        bytes: &[u8],
-        complete: bool,
-        budget: &mut Budget,
-    ) {
+    pub fn advance(&self, state: &mut PartState, bytes: &[u8], complete: bool, budget: &mut Budget) {
         while let Some(check) = self.checks.get(state.check as usize) {
             match self.option(check, bytes, complete, 0, &[], budget) {
                 Outcome::Match(_) => state.check += 1,
@@ -277,21 +217,12 @@ impl Part {
         }
     }
 
-    fn unit(
-        &self,
-        unit: &Unit,
-        state: &mut PartState,
-        bytes: &[u8],
-        complete: bool,
-        budget: &mut Budget,
-    ) -> Outcome {
+    fn unit(&self, unit: &Unit, state: &mut PartState, bytes: &[u8], complete: bool, budget: &mut Budget) -> Outcome {
         if unit.needs_end && !complete {
             return Outcome::Pending;
         }
         let base = state.base as usize;
-        let (lead, tail) = self.options[unit.options.clone()]
-            .split_first()
-            .expect("a unit has a lead");
+        let (lead, tail) = self.options[unit.options.clone()].split_first().expect("a unit has a lead");
         match lead {
             PartOption::Content(content) => {
                 let (from, to) = content.window(base, budget);
@@ -303,11 +234,7 @@ impl Part {
                 while let Some(found) = content.find(bytes, at, end) {
                     let cursor = found + content.bytes.len();
                     let fits = !content.endswith || cursor == bytes.len();
-                    match if fits {
-                        self.tail(tail, bytes, complete, cursor, budget)
-                    } else {
-                        Outcome::Fail
-                    } {
+                    match if fits { self.tail(tail, bytes, complete, cursor, budget) } else { Outcome::Fail } {
                         Outcome::Match(after) => {
                             if state.unit == 0 {
                                 state.place = (found as u32, content.bytes.len() as u32);
@@ -330,36 +257,27 @@ impl Part {
                 state.resume = at.max((bytes.len() + 1).saturating_sub(content.bytes.len())) as u32;
                 Outcome::Pending
             }
-            PartOption::Pcre {
-                expression,
-                relative,
-                ..
-            } => {
+            PartOption::Pcre { expression, relative, .. } => {
                 let last = tail.is_empty() && state.unit as usize + 1 == self.units.len();
                 let early = last && expression.stable;
                 let start = if *relative { base } else { 0 };
-                if !complete
-                    && (!early || !state.worth_a_search(bytes.len() - start.min(bytes.len())))
-                {
+                if !complete && (!early || !state.worth_a_search(bytes.len() - start.min(bytes.len()))) {
                     return Outcome::Pending;
                 }
                 let subject = &bytes[start.min(bytes.len())..];
                 let mut at = 0;
                 loop {
                     match budget.find(expression, subject, at) {
-                        Some((found, end)) => {
-                            match self.tail(tail, bytes, complete, start + end, budget) {
-                                Outcome::Match(after) => {
-                                    if state.unit == 0 {
-                                        state.place =
-                                            ((start + found) as u32, (end - found) as u32);
-                                    }
-                                    return Outcome::Match(after);
+                        Some((found, end)) => match self.tail(tail, bytes, complete, start + end, budget) {
+                            Outcome::Match(after) => {
+                                if state.unit == 0 {
+                                    state.place = ((start + found) as u32, (end - found) as u32);
                                 }
-                                Outcome::Pending => return Outcome::Pending,
-                                Outcome::Fail => at = found + 1,
+                                return Outcome::Match(after);
                             }
-                        }
+                            Outcome::Pending => return Outcome::Pending,
+                            Outcome::Fail => at = found + 1,
+                        },
                         None if complete => return Outcome::Fail,
                         None => return Outcome::Pending,
                     }
@@ -420,16 +338,10 @@ impl Part {
                         return Outcome::Pending;
                     }
                     let found = content.find(bytes, at, end);
-                    if found.is_some_and(|found| {
-                        !content.endswith || found + content.bytes.len() == bytes.len()
-                    }) {
+                    if found.is_some_and(|found| !content.endswith || found + content.bytes.len() == bytes.len()) {
                         return Outcome::Fail;
                     }
-                    return if decided {
-                        self.tail(rest, bytes, complete, cursor, budget)
-                    } else {
-                        Outcome::Pending
-                    };
+                    return if decided { self.tail(rest, bytes, complete, cursor, budget) } else { Outcome::Pending };
                 }
                 while let Some(found) = content.find(bytes, at, end) {
                     let after = found + content.bytes.len();
@@ -450,19 +362,11 @@ impl Part {
                     Outcome::Pending
                 }
             }
-            PartOption::Pcre {
-                expression,
-                relative,
-                negated,
-            } => {
+            PartOption::Pcre { expression, relative, negated } => {
                 if !complete {
                     return Outcome::Pending;
                 }
-                let start = if *relative {
-                    cursor.min(bytes.len())
-                } else {
-                    0
-                };
+                let start = if *relative { cursor.min(bytes.len()) } else { 0 };
                 let subject = &bytes[start..];
                 if *negated {
                     return match budget.find(expression, subject, 0) {
@@ -494,21 +398,11 @@ impl Part {
                     Outcome::Fail
                 }
             }
-            PartOption::DataAt {
-                value,
-                relative,
-                negated,
-            } => {
+            PartOption::DataAt { value, relative, negated } => {
                 let value = *value as usize;
-                let there = if *relative {
-                    cursor + value <= bytes.len()
-                } else {
-                    value < bytes.len() + budget.origin
-                };
+                let there = if *relative { cursor + value <= bytes.len() } else { value < bytes.len() + budget.origin };
                 match (there, negated, complete) {
-                    (true, false, _) | (false, true, true) => {
-                        self.tail(rest, bytes, complete, cursor, budget)
-                    }
+                    (true, false, _) | (false, true, true) => self.tail(rest, bytes, complete, cursor, budget),
                     (true, true, _) | (false, false, true) => Outcome::Fail,
                     (false, _, false) => Outcome::Pending,
                 }
@@ -581,12 +475,7 @@ pub struct Budget {
 impl Budget {
     /// For a buffer of which `length` bytes may be searched.
     pub fn new(length: usize, origin: usize) -> Budget {
-        Budget {
-            steps: STEPS.saturating_add((length / 4) as u32),
-            origin,
-            exhausted: false,
-            backtracking: false,
-        }
+        Budget { steps: STEPS.saturating_add((length / 4) as u32), origin, exhausted: false, backtracking: false }
     }
 
     fn step(&mut self) -> bool {
@@ -602,12 +491,7 @@ impl Budget {
         }
     }
 
-    fn find(
-        &mut self,
-        expression: &Expression,
-        subject: &[u8],
-        from: usize,
-    ) -> Option<(usize, usize)> {
+    fn find(&mut self, expression: &Expression, subject: &[u8], from: usize) -> Option<(usize, usize)> {
         // A search costs by its length.
         let cost = (subject.len().saturating_sub(from) / 256) as u32;
         self.steps = self.steps.saturating_sub(cost);

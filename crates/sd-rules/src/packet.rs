@@ -51,11 +51,7 @@ impl FlagsTest {
             "!" => FlagsMode::None,
             other => return Err(format!("flags: unknown mode {other:?}")),
         };
-        Ok(FlagsTest {
-            set: flag_bits(set)?,
-            mask: !flag_bits(mask)?,
-            mode,
-        })
+        Ok(FlagsTest { set: flag_bits(set)?, mask: !flag_bits(mask)?, mode })
     }
 
     fn holds(&self, flags: u8) -> bool {
@@ -99,31 +95,19 @@ impl Rule {
 }
 
 /// Judges one segment by the rules of scope `packet`; appends each rule that matches once.
-pub fn judge_packet(
-    rules: &RuleSet,
-    scratch: &mut Scratch,
-    facts: &PacketFacts<'_>,
-    out: &mut Vec<Match>,
-) {
+pub fn judge_packet(rules: &RuleSet, scratch: &mut Scratch, facts: &PacketFacts<'_>, out: &mut Vec<Match>) {
     if !rules.has_packet_rules() {
         return;
     }
     let candidates = scratch.packet_candidates();
     candidates.clear();
     candidates.extend_from_slice(&rules.packet_always);
-    rules
-        .packet_prefilter
-        .scan(facts.payload, 0, |rule| candidates.push(rule));
+    rules.packet_prefilter.scan(facts.payload, 0, |rule| candidates.push(rule));
     candidates.sort_unstable();
     candidates.dedup();
     'candidates: for &id in candidates.iter() {
         let rule = &rules.rules[id as usize];
-        if rule
-            .ports
-            .as_ref()
-            .is_some_and(|ports| !ports.allow(facts.dst_port))
-            || !rule.packet_tests_hold(facts)
-        {
+        if rule.ports.as_ref().is_some_and(|ports| !ports.allow(facts.dst_port)) || !rule.packet_tests_hold(facts) {
             continue;
         }
         let mut budget = Budget::new(facts.payload.len(), 0);
@@ -136,12 +120,7 @@ pub fn judge_packet(
             }
             place = state.place;
         }
-        out.push(Match {
-            rule: RuleId(id),
-            buffer: Buffer::Raw,
-            offset: place.0,
-            len: place.1,
-        });
+        out.push(Match { rule: RuleId(id), buffer: Buffer::Raw, offset: place.0, len: place.1 });
     }
 }
 

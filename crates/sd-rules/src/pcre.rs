@@ -33,11 +33,7 @@ pub struct Expression {
 }
 
 enum Engine {
-    Linear {
-        pattern: String,
-        flags: PcreFlags,
-        built: OnceLock<Option<regex::bytes::Regex>>,
-    },
+    Linear { pattern: String, flags: PcreFlags, built: OnceLock<Option<regex::bytes::Regex>> },
     Backtracking(Box<pcre2::bytes::Regex>),
 }
 
@@ -53,11 +49,7 @@ impl Expression {
             .map(str::to_owned)
             // PCRE2 is given text; bytes above 0x7f are written as escapes (never part of syntax).
             .unwrap_or_else(|_| escape_high_bytes(pattern));
-        let text = if text.is_ascii() {
-            text
-        } else {
-            escape_high_bytes(pattern)
-        };
+        let text = if text.is_ascii() { text } else { escape_high_bytes(pattern) };
         let mut full = format!("(*LIMIT_MATCH={MATCH_LIMIT})");
         if flags.anchored {
             full.push_str("\\G(?:");
@@ -77,11 +69,7 @@ impl Expression {
             .jit_if_available(true)
             .build(&full)
             .map_err(|error| format!("pcre: {error}"))?;
-        Ok(Expression {
-            engine: Engine::Backtracking(Box::new(built)),
-            stable: false,
-            monotone: false,
-        })
+        Ok(Expression { engine: Engine::Backtracking(Box::new(built)), stable: false, monotone: false })
     }
 
     fn linear(pattern: String, flags: PcreFlags) -> Option<Expression> {
@@ -101,19 +89,11 @@ impl Expression {
         let expression = Expression {
             stable: !end.iter().any(|look| looks.contains(*look)),
             monotone: looks.is_empty(),
-            engine: Engine::Linear {
-                pattern,
-                flags,
-                built: OnceLock::new(),
-            },
+            engine: Engine::Linear { pattern, flags, built: OnceLock::new() },
         };
         if weight(&hir) > EAGER_ABOVE {
             match &expression.engine {
-                Engine::Linear {
-                    pattern,
-                    flags,
-                    built,
-                } if built.get_or_init(|| build(pattern, *flags)).is_some() => {}
+                Engine::Linear { pattern, flags, built } if built.get_or_init(|| build(pattern, *flags)).is_some() => {}
                 _ => return None,
             }
         }
@@ -121,23 +101,13 @@ impl Expression {
     }
 
     /// The leftmost match that starts at or after `from`; `^` is the subject's beginning.
-    pub fn find(
-        &self,
-        subject: &[u8],
-        from: usize,
-    ) -> Result<Option<(usize, usize)>, LimitReached> {
+    pub fn find(&self, subject: &[u8], from: usize) -> Result<Option<(usize, usize)>, LimitReached> {
         if from > subject.len() {
             return Ok(None);
         }
         match &self.engine {
-            Engine::Linear {
-                pattern,
-                flags,
-                built,
-            } => match built.get_or_init(|| build(pattern, *flags)) {
-                Some(regex) => Ok(regex
-                    .find_at(subject, from)
-                    .map(|found| (found.start(), found.end()))),
+            Engine::Linear { pattern, flags, built } => match built.get_or_init(|| build(pattern, *flags)) {
+                Some(regex) => Ok(regex.find_at(subject, from).map(|found| (found.start(), found.end()))),
                 None => Err(LimitReached),
             },
             Engine::Backtracking(regex) => match regex.find_at(subject, from) {
@@ -191,9 +161,7 @@ fn weight(hir: &Hir) -> usize {
             let times = repetition.max.unwrap_or(repetition.min).max(1) as usize;
             weight(&repetition.sub).saturating_mul(times)
         }
-        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
-            parts.iter().map(weight).fold(0, usize::saturating_add)
-        }
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().map(weight).fold(0, usize::saturating_add),
     }
 }
 
@@ -215,21 +183,14 @@ fn push_literal_high(text: &mut String, byte: u8) {
 
 /// PCRE to the linear engine's syntax, without change of meaning; None: needs backtracking.
 fn translate(pattern: &[u8], flags: PcreFlags) -> Option<String> {
-    let mut translator = Translator {
-        input: pattern,
-        at: 0,
-        out: String::with_capacity(pattern.len() + 16),
-        flags,
-    };
+    let mut translator = Translator { input: pattern, at: 0, out: String::with_capacity(pattern.len() + 16), flags };
     if flags.anchored {
         translator.out.push_str("\\A(?:");
     }
     translator.run()?;
     if flags.anchored {
         // In extended mode a comment would swallow the parenthesis.
-        translator
-            .out
-            .push_str(if flags.extended { "\n)" } else { ")" });
+        translator.out.push_str(if flags.extended { "\n)" } else { ")" });
     }
     Some(translator.out)
 }
@@ -277,8 +238,7 @@ impl Translator<'_> {
                         self.at += 1;
                     } else {
                         let end = self.at + bounds;
-                        self.out
-                            .push_str(std::str::from_utf8(&self.input[self.at..end]).ok()?);
+                        self.out.push_str(std::str::from_utf8(&self.input[self.at..end]).ok()?);
                         self.at = end;
                         self.after_quantifier()?;
                     }
@@ -289,11 +249,7 @@ impl Translator<'_> {
                 }
                 b'$' if !self.flags.multiline => {
                     // The end, or before a newline that ends the subject.
-                    self.out.push_str(if self.flags.dollar_endonly {
-                        "\\z"
-                    } else {
-                        "(?:\\n?\\z)"
-                    });
+                    self.out.push_str(if self.flags.dollar_endonly { "\\z" } else { "(?:\\n?\\z)" });
                     self.at += 1;
                 }
                 b'#' if self.flags.extended => {
@@ -340,10 +296,7 @@ impl Translator<'_> {
         match rest.get(digits) {
             Some(b'}') => digits + 2,
             Some(b',') => {
-                let more = rest[digits + 1..]
-                    .iter()
-                    .take_while(|byte| byte.is_ascii_digit())
-                    .count();
+                let more = rest[digits + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
                 if rest.get(digits + 1 + more) == Some(&b'}') {
                     digits + more + 3
                 } else {
@@ -373,9 +326,7 @@ impl Translator<'_> {
                 (b'<' | b'P', _) => {}
                 _ => {
                     // Inline flags: those with another meaning here, and changes of $ and blanks, go to PCRE2.
-                    let flags = self.input[self.at + 2..]
-                        .iter()
-                        .take_while(|byte| !b":)".contains(byte));
+                    let flags = self.input[self.at + 2..].iter().take_while(|byte| !b":)".contains(byte));
                     for flag in flags {
                         if !b"isU-".contains(flag) {
                             return None;
@@ -436,10 +387,7 @@ impl Translator<'_> {
             b'1'..=b'9' => {
                 // \10 and above are octal only when no such group exists: three octal digits are sure enough.
                 let digits: Vec<u8> = (0..2).filter_map(|ahead| self.peek(ahead)).collect();
-                if next <= b'3'
-                    && digits.len() == 2
-                    && digits.iter().all(|digit| (b'0'..=b'7').contains(digit))
-                {
+                if next <= b'3' && digits.len() == 2 && digits.iter().all(|digit| (b'0'..=b'7').contains(digit)) {
                     let byte = self.octal(u32::from(next - b'0'), 2)?;
                     self.literal(byte);
                 } else {
@@ -519,8 +467,7 @@ impl Translator<'_> {
                     let end = memchr::memmem::find(&self.input[self.at..], b":]");
                     match end {
                         Some(end) if end < 14 => {
-                            let name = std::str::from_utf8(&self.input[self.at..self.at + end + 2])
-                                .ok()?;
+                            let name = std::str::from_utf8(&self.input[self.at..self.at + end + 2]).ok()?;
                             self.out.push_str(name);
                             self.at += end + 2;
                         }
@@ -534,19 +481,7 @@ impl Translator<'_> {
                 b'\\' => {
                     let single = !matches!(
                         self.peek(1)?,
-                        b'd' | b'D'
-                            | b'w'
-                            | b'W'
-                            | b's'
-                            | b'S'
-                            | b'h'
-                            | b'H'
-                            | b'v'
-                            | b'V'
-                            | b'R'
-                            | b'N'
-                            | b'Q'
-                            | b'E'
+                        b'd' | b'D' | b'w' | b'W' | b's' | b'S' | b'h' | b'H' | b'v' | b'V' | b'R' | b'N' | b'Q' | b'E'
                     );
                     self.escape(true)?;
                     after_single = single;
@@ -554,10 +489,7 @@ impl Translator<'_> {
                 b'-' => {
                     let ends = self.peek(1) == Some(b']');
                     let class_follows = self.peek(1) == Some(b'\\')
-                        && matches!(
-                            self.peek(2),
-                            Some(b'd' | b'D' | b'w' | b'W' | b's' | b'S' | b'h' | b'v')
-                        );
+                        && matches!(self.peek(2), Some(b'd' | b'D' | b'w' | b'W' | b's' | b'S' | b'h' | b'v'));
                     self.at += 1;
                     if after_single && !ends && !class_follows && !first {
                         self.out.push('-');
@@ -579,11 +511,7 @@ impl Translator<'_> {
     /// After `a-z` a further `-` is literal.
     fn range_just_closed(&self) -> bool {
         let text = self.out.as_bytes();
-        let unit = if text.len() >= 4 && text[text.len() - 4..].starts_with(b"\\x") {
-            4
-        } else {
-            1
-        };
+        let unit = if text.len() >= 4 && text[text.len() - 4..].starts_with(b"\\x") { 4 } else { 1 };
         let before = text.len().saturating_sub(unit);
         before > 0 && text[before - 1] == b'-'
     }
@@ -594,25 +522,17 @@ mod tests {
     use super::*;
 
     fn expression(pattern: &[u8], flags: PcreFlags) -> Expression {
-        Expression::new(pattern, flags)
-            .unwrap_or_else(|error| panic!("{}: {error}", pattern.escape_ascii()))
+        Expression::new(pattern, flags).unwrap_or_else(|error| panic!("{}: {error}", pattern.escape_ascii()))
     }
 
     fn is_match(pattern: &[u8], subject: &[u8]) -> bool {
-        expression(pattern, PcreFlags::default())
-            .find(subject, 0)
-            .unwrap()
-            .is_some()
+        expression(pattern, PcreFlags::default()).find(subject, 0).unwrap().is_some()
     }
 
     #[test]
     fn linear_where_possible() {
         for (pattern, hit, miss) in [
-            (
-                b"a\\/b\\\"".as_slice(),
-                b"a/b\"".as_slice(),
-                b"a\\/b".as_slice(),
-            ),
+            (b"a\\/b\\\"".as_slice(), b"a/b\"".as_slice(), b"a\\/b".as_slice()),
             (b"[\\w-.]+x", b"--x", b"  x"),
             (b"[a[b]+z", b"[z", b"cz"),
             (b"[]a]z", b"]z", b"bz"),
@@ -641,18 +561,8 @@ mod tests {
         ] {
             let built = expression(pattern, PcreFlags::default());
             assert!(!built.backtracks(), "{}", pattern.escape_ascii());
-            assert!(
-                built.find(hit, 0).unwrap().is_some(),
-                "{} on {}",
-                pattern.escape_ascii(),
-                hit.escape_ascii()
-            );
-            assert!(
-                built.find(miss, 0).unwrap().is_none(),
-                "{} on {}",
-                pattern.escape_ascii(),
-                miss.escape_ascii()
-            );
+            assert!(built.find(hit, 0).unwrap().is_some(), "{} on {}", pattern.escape_ascii(), hit.escape_ascii());
+            assert!(built.find(miss, 0).unwrap().is_none(), "{} on {}", pattern.escape_ascii(), miss.escape_ascii());
         }
     }
 
@@ -666,11 +576,7 @@ mod tests {
             (b"(?>a+)b", b"aab", b"ac"),
             (b"(?=\xff)\xff", b"\xff", b"a"),
         ] {
-            assert!(
-                expression(pattern, PcreFlags::default()).backtracks(),
-                "{}",
-                pattern.escape_ascii()
-            );
+            assert!(expression(pattern, PcreFlags::default()).backtracks(), "{}", pattern.escape_ascii());
             assert!(is_match(pattern, hit), "{}", pattern.escape_ascii());
             assert!(!is_match(pattern, miss), "{}", pattern.escape_ascii());
         }
@@ -679,10 +585,7 @@ mod tests {
     #[test]
     fn backtracking_is_bounded() {
         let built = expression(b"^(?=(a+)+$)(a+)+$", PcreFlags::default());
-        assert_eq!(
-            built.find(&[b"a".repeat(60), b"b".to_vec()].concat(), 0),
-            Err(LimitReached)
-        );
+        assert_eq!(built.find(&[b"a".repeat(60), b"b".to_vec()].concat(), 0), Err(LimitReached));
     }
 
     #[test]
@@ -693,12 +596,7 @@ mod tests {
             flags
         };
         for (pattern, flags, hit, miss) in [
-            (
-                b"ab".as_slice(),
-                set(|f| f.nocase = true),
-                b"AB".as_slice(),
-                b"A".as_slice(),
-            ),
+            (b"ab".as_slice(), set(|f| f.nocase = true), b"AB".as_slice(), b"A".as_slice()),
             (b"a.b", set(|f| f.dotall = true), b"a\nb", b"ab"),
             (b"^b$", set(|f| f.multiline = true), b"a\nb\nc", b"ab"),
             (b"a b # c", set(|f| f.extended = true), b"ab", b"a b"),
@@ -708,16 +606,8 @@ mod tests {
             (b"a(?!x)b", set(|f| f.anchored = true), b"ab", b"xab"),
         ] {
             let built = expression(pattern, flags);
-            assert!(
-                built.find(hit, 0).unwrap().is_some(),
-                "{} {flags:?}",
-                pattern.escape_ascii()
-            );
-            assert!(
-                built.find(miss, 0).unwrap().is_none(),
-                "{} {flags:?}",
-                pattern.escape_ascii()
-            );
+            assert!(built.find(hit, 0).unwrap().is_some(), "{} {flags:?}", pattern.escape_ascii());
+            assert!(built.find(miss, 0).unwrap().is_none(), "{} {flags:?}", pattern.escape_ascii());
         }
         let lazy = expression(b"a+", set(|f| f.ungreedy = true));
         assert_eq!(lazy.find(b"aaa", 0), Ok(Some((0, 1))));
@@ -726,11 +616,7 @@ mod tests {
     #[test]
     fn broken_expressions_are_refused() {
         for pattern in [b"(".as_slice(), b"[a", b"a{2}{3}(", b"*"] {
-            assert!(
-                Expression::new(pattern, PcreFlags::default()).is_err(),
-                "{}",
-                pattern.escape_ascii()
-            );
+            assert!(Expression::new(pattern, PcreFlags::default()).is_err(), "{}", pattern.escape_ascii());
         }
     }
 

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Finds which rules can match at all: one pass over a buffer for the rarest literal of every rule.
 //!
-//! Each pattern is represented by its rarest window of four bytes (two for short patterns), case folded. The pass
-//! hashes the window at every position and tests one bit of a table that stays in the first-level cache; no
-//! position depends on the one before, unlike the walk through an automaton, so the loads overlap. A set bit leads to
-//! the few patterns of that window, which are compared. Measured against an Aho-Corasick automaton over the
-//! same patterns in `benches/requests.rs`.
+//! Each pattern is represented by its rarest window of four bytes (two for short patterns), case
+//! folded. The pass hashes the window at every position and tests one byte of a table that stays in
+//! the first-level cache; no position depends on the one before, unlike the walk through an
+//! automaton, so the loads overlap. A marked hash leads to the few patterns of that window, which are
+//! compared. Measured beside an Aho-Corasick automaton in `benches/requests.rs`.
 
-/// Bits of a window's hash.
-const HASH_BITS: u32 = 16;
+use std::collections::HashMap;
+
+const HASH_BITS: u32 = 15;
+const SLOTS: usize = 1 << HASH_BITS;
 const FOLD: u32 = 0x2020_2020;
+/// Up to so many short patterns are searched one by one.
+const FEW: usize = 8;
 
+#[derive(Default)]
 pub struct PrefilterBuilder {
     patterns: Vec<Pattern>,
-    index: std::collections::HashMap<(Vec<u8>, bool), usize>,
+    index: HashMap<(Vec<u8>, bool), usize>,
 }
 
 struct Pattern {
@@ -27,11 +32,14 @@ struct Pattern {
 pub struct Prefilter {
     long: Table,
     short: Table,
+    /// One for each entry of `short`, when they are few and it regards case.
+    finders: Vec<Option<memchr::memmem::Finder<'static>>>,
+    /// Of one byte.
+    single: Vec<Entry>,
     /// Bytes of all patterns.
     bytes: Vec<u8>,
     /// Rules of all patterns.
     rules: Vec<u32>,
-    single: Vec<(u8, bool, Span)>,
     patterns: usize,
 }
 
@@ -43,11 +51,12 @@ struct Span {
 
 #[derive(Default)]
 struct Table {
-    /// One bit for each hash; empty when there is no pattern.
-    bits: Vec<u64>,
-    /// First entry for each 8-bit prefix group of the hash: entries are sorted by hash.
-    first: Vec<u32>,
+    /// Not zero for the hashes of patterns; None when there is no pattern.
+    marks: Option<Box<[u8; SLOTS]>>,
+    /// Sorted by hash.
     entries: Vec<Entry>,
+    /// First entry for each group of 256 hashes.
+    first: Vec<u32>,
 }
 
 #[derive(Clone, Copy)]
@@ -55,117 +64,91 @@ struct Entry {
     hash: u32,
     /// Where in the pattern its window lies.
     window: u32,
+    /// Where in the pattern the rarest byte of its window lies.
+    rare: u32,
     nocase: bool,
     bytes: Span,
     rules: Span,
 }
 
 impl PrefilterBuilder {
-    pub fn new() -> Self {
-        PrefilterBuilder {
-            patterns: Vec::new(),
-            index: std::collections::HashMap::new(),
-        }
-    }
-
-    /// `rule` is a candidate wherever `bytes` occurs.
+    /// `rule` is a candidate wherever `bytes`, which are not empty, occur.
     pub fn add(&mut self, bytes: &[u8], nocase: bool, rule: u32) {
-        let bytes = if nocase {
-            bytes.to_ascii_lowercase()
-        } else {
-            bytes.to_vec()
-        };
+        let bytes = if nocase { bytes.to_ascii_lowercase() } else { bytes.to_vec() };
         let patterns = &mut self.patterns;
-        let place = *self
-            .index
-            .entry((bytes.clone(), nocase))
-            .or_insert_with(|| {
-                patterns.push(Pattern {
-                    bytes,
-                    nocase,
-                    rules: Vec::new(),
-                });
-                patterns.len() - 1
-            });
+        let place = *self.index.entry((bytes.clone(), nocase)).or_insert_with(|| {
+            patterns.push(Pattern { bytes, nocase, rules: Vec::new() });
+            patterns.len() - 1
+        });
         self.patterns[place].rules.push(rule);
     }
 
     pub fn build(self) -> Prefilter {
-        let mut built = Prefilter {
-            patterns: self.patterns.len(),
-            ..Prefilter::default()
-        };
-        let mut load = std::collections::HashMap::<u32, u32>::new();
+        let mut built = Prefilter { patterns: self.patterns.len(), ..Prefilter::default() };
+        let mut load = HashMap::<u32, u32>::new();
         for pattern in self.patterns {
-            let bytes = Span {
-                start: built.bytes.len() as u32,
-                len: pattern.bytes.len() as u32,
-            };
+            let bytes = Span { start: built.bytes.len() as u32, len: pattern.bytes.len() as u32 };
             built.bytes.extend_from_slice(&pattern.bytes);
-            let rules = Span {
-                start: built.rules.len() as u32,
-                len: pattern.rules.len() as u32,
-            };
+            let rules = Span { start: built.rules.len() as u32, len: pattern.rules.len() as u32 };
             built.rules.extend_from_slice(&pattern.rules);
-            if pattern.bytes.len() < 2 {
-                built.single.push((pattern.bytes[0], pattern.nocase, rules));
-                continue;
-            }
-            let size = if pattern.bytes.len() >= 4 { 4 } else { 2 };
-            let hash = |window: &[u8]| {
-                if size == 4 {
-                    hash_four(window)
-                } else {
-                    hash_two(window)
-                }
+            let size = match pattern.bytes.len() {
+                1 => 1,
+                2 | 3 => 2,
+                _ => 4,
             };
             // The rarest window; many patterns in one window would make a hit there expensive.
-            let (window, chosen) = pattern
-                .bytes
-                .windows(size)
-                .enumerate()
-                .map(|(at, window)| (at, hash(window), frequency::cost(window)))
-                .map(|(at, hash, cost)| {
-                    (at, hash, cost + 64 * load.get(&hash).copied().unwrap_or(0))
-                })
-                .min_by_key(|&(_, _, cost)| cost)
-                .map(|(at, hash, _)| (at, hash))
-                .expect("a pattern has at least one window");
-            if size == 4 {
-                *load.entry(chosen).or_insert(0) += 1;
-            }
-            let table = if size == 4 {
-                &mut built.long
-            } else {
-                &mut built.short
-            };
-            table.entries.push(Entry {
-                hash: chosen,
+            let cost = |window: &[u8]| frequency::cost(window) + 64 * load.get(&hash(window)).copied().unwrap_or(0);
+            let windows = pattern.bytes.windows(size).enumerate();
+            let (window, chosen) = windows.min_by_key(|(_, window)| cost(window)).expect("patterns are not empty");
+            let rare = (window..window + size)
+                .min_by_key(|at| frequency::byte(pattern.bytes[*at]))
+                .expect("windows are not empty");
+            let entry = Entry {
+                hash: hash(chosen),
                 window: window as u32,
+                rare: rare as u32,
                 nocase: pattern.nocase,
                 bytes,
                 rules,
-            });
+            };
+            match size {
+                1 => built.single.push(entry),
+                2 => built.short.entries.push(entry),
+                _ => {
+                    *load.entry(entry.hash).or_insert(0) += 1;
+                    built.long.entries.push(entry);
+                }
+            }
         }
         built.long.index();
         built.short.index();
+        if built.short.entries.len() <= FEW {
+            let bytes = &built.bytes;
+            let finder = |entry: &Entry| {
+                let window = &bytes[(entry.bytes.start + entry.window) as usize..][..2];
+                (!entry.nocase).then(|| memchr::memmem::Finder::new(window).into_owned())
+            };
+            built.finders = built.short.entries.iter().map(finder).collect();
+        }
         built
     }
 }
 
-fn hash_four(window: &[u8]) -> u32 {
-    fold_four(u32::from_le_bytes([
-        window[0], window[1], window[2], window[3],
-    ]))
-}
-
+/// The hash of the first `SIZE` bytes of a little-endian word, without regard to case.
 #[inline(always)]
-fn fold_four(word: u32) -> u32 {
-    (word | FOLD).wrapping_mul(0x9E37_79B1) >> (32 - HASH_BITS)
+fn hash_word<const SIZE: usize>(word: u64) -> u32 {
+    let folded = word as u32 | FOLD;
+    let window = if SIZE == 4 { folded } else { folded & 0xffff };
+    window.wrapping_mul(0x9E37_79B1) >> (32 - HASH_BITS)
 }
 
-fn hash_two(window: &[u8]) -> u32 {
-    u32::from(u16::from_le_bytes([window[0], window[1]]) | FOLD as u16)
+fn hash(window: &[u8]) -> u32 {
+    let word = window.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    if window.len() == 4 {
+        hash_word::<4>(word)
+    } else {
+        hash_word::<2>(word)
+    }
 }
 
 impl Table {
@@ -174,58 +157,71 @@ impl Table {
             return;
         }
         self.entries.sort_by_key(|entry| entry.hash);
-        self.bits = vec![0; 1 << (HASH_BITS - 6)];
-        self.first = vec![0; (1 << (HASH_BITS - 8)) + 1];
+        let mut marks = Box::new([0; SLOTS]);
+        self.first = vec![0; (SLOTS >> 8) + 1];
         for entry in &self.entries {
-            self.bits[entry.hash as usize >> 6] |= 1 << (entry.hash & 63);
+            marks[entry.hash as usize] = 1;
             self.first[(entry.hash as usize >> 8) + 1] += 1;
         }
         for group in 1..self.first.len() {
             self.first[group] += self.first[group - 1];
         }
+        self.marks = Some(marks);
     }
 
+    /// Calls `hit` for each position of `data` whose window of `SIZE` bytes some pattern has.
     #[inline(always)]
-    fn has(&self, hash: u32) -> bool {
-        // The hash has HASH_BITS bits, the table 2^HASH_BITS.
-        self.bits
-            .get(hash as usize >> 6)
-            .is_some_and(|word| word >> (hash & 63) & 1 == 1)
+    fn positions<const SIZE: usize>(&self, data: &[u8], mut hit: impl FnMut(u32, usize)) {
+        let Some(marks) = &self.marks else { return };
+        let marks: &[u8; SLOTS] = marks;
+        let mut at = 0;
+        // As many positions as a word holds with one load and one branch: hits are rare.
+        while let Some(word) = data[at..].first_chunk::<8>() {
+            let word = u64::from_le_bytes(*word);
+            let mut any = 0;
+            for place in 0..=8 - SIZE {
+                any |= marks[hash_word::<SIZE>(word >> (8 * place)) as usize % SLOTS];
+            }
+            if any != 0 {
+                for place in 0..=8 - SIZE {
+                    let hash = hash_word::<SIZE>(word >> (8 * place));
+                    if marks[hash as usize % SLOTS] != 0 {
+                        hit(hash, at + place);
+                    }
+                }
+            }
+            at += 9 - SIZE;
+        }
+        for (place, window) in data[at..].windows(SIZE).enumerate() {
+            let hash = hash(window);
+            if marks[hash as usize % SLOTS] != 0 {
+                hit(hash, at + place);
+            }
+        }
     }
 
-    #[cold]
-    fn hit(
-        &self,
-        filter: &Prefilter,
-        hash: u32,
-        data: &[u8],
-        at: usize,
-        found: &mut impl FnMut(u32),
-    ) {
+    #[inline(never)]
+    fn hit(&self, filter: &Prefilter, hash: u32, data: &[u8], at: usize, found: &mut impl FnMut(u32)) {
         let group = hash as usize >> 8;
-        let entries = &self.entries[self.first[group] as usize..self.first[group + 1] as usize];
-        let start = entries.partition_point(|entry| entry.hash < hash);
-        for entry in entries[start..]
-            .iter()
-            .take_while(|entry| entry.hash == hash)
-        {
-            let bytes = &filter.bytes[entry.bytes.start as usize..][..entry.bytes.len as usize];
-            let Some(begin) = at.checked_sub(entry.window as usize) else {
-                continue;
-            };
-            // What lies behind the available bytes is not known yet: a candidate then, to be evaluated later.
-            let seen = &data[begin..data.len().min(begin + bytes.len())];
-            let bytes = &bytes[..seen.len()];
-            let equal = if entry.nocase {
-                seen.eq_ignore_ascii_case(bytes)
-            } else {
-                seen == bytes
-            };
-            if equal {
-                for &rule in &filter.rules[entry.rules.start as usize..][..entry.rules.len as usize]
-                {
-                    found(rule);
-                }
+        let range = self.first[group] as usize..self.first[group + 1] as usize;
+        for entry in self.entries[range].iter().filter(|entry| entry.hash == hash) {
+            entry.compare(filter, data, at, found);
+        }
+    }
+}
+
+impl Entry {
+    /// Reports the pattern's rules if it lies where its window is at `at`.
+    fn compare(&self, filter: &Prefilter, data: &[u8], at: usize, found: &mut impl FnMut(u32)) {
+        let bytes = &filter.bytes[self.bytes.start as usize..][..self.bytes.len as usize];
+        let Some(begin) = at.checked_sub(self.window as usize) else { return };
+        // What lies behind the available bytes is not known yet: a candidate, evaluated later.
+        let seen = &data[begin.min(data.len())..data.len().min(begin + bytes.len())];
+        let bytes = &bytes[..seen.len()];
+        let equal = if self.nocase { seen.eq_ignore_ascii_case(bytes) } else { seen == bytes };
+        if equal {
+            for &rule in &filter.rules[self.rules.start as usize..][..self.rules.len as usize] {
+                found(rule);
             }
         }
     }
@@ -240,41 +236,48 @@ impl Prefilter {
         self.patterns
     }
 
-    /// Calls `found` for the rules of each pattern in `data`; the windows that end at or before `done` were seen in an
-    /// earlier call. A rule may be found several times, and where `data` ends in the middle of a pattern too early.
+    /// Calls `found` for the rules of each pattern in `data`, of which `data[..done]` was scanned by
+    /// an earlier call. A rule may be found several times, and too early where `data` ends in the
+    /// middle of a pattern.
     #[inline]
     pub fn scan(&self, data: &[u8], done: usize, mut found: impl FnMut(u32)) {
-        if !self.long.entries.is_empty() {
-            let from = done.saturating_sub(3);
-            if data.len() >= from + 4 {
-                for (index, window) in data[from..].windows(4).enumerate() {
-                    let hash = fold_four(u32::from_le_bytes([
-                        window[0], window[1], window[2], window[3],
-                    ]));
-                    if self.long.has(hash) {
-                        self.long.hit(self, hash, data, from + index, &mut found);
+        let from = done.saturating_sub(3).min(data.len());
+        self.long.positions::<4>(&data[from..], |hash, at| {
+            self.long.hit(self, hash, data, from + at, &mut found);
+        });
+        let from = done.saturating_sub(1).min(data.len());
+        if self.short.entries.len() > FEW {
+            self.short.positions::<2>(&data[from..], |hash, at| {
+                self.short.hit(self, hash, data, from + at, &mut found);
+            });
+        } else {
+            for (entry, finder) in self.short.entries.iter().zip(&self.finders) {
+                match finder {
+                    None => self.each(entry, data, from, &mut found),
+                    Some(finder) => {
+                        let mut next = from;
+                        while let Some(at) = finder.find(&data[next..]) {
+                            entry.compare(self, data, next + at, &mut found);
+                            next += at + 1;
+                        }
                     }
                 }
             }
         }
-        if !self.short.entries.is_empty() {
-            let from = done.saturating_sub(1);
-            if data.len() >= from + 2 {
-                for (index, window) in data[from..].windows(2).enumerate() {
-                    let hash = hash_two(window);
-                    if self.short.has(hash) {
-                        self.short.hit(self, hash, data, from + index, &mut found);
-                    }
-                }
-            }
-        }
-        for &(byte, nocase, rules) in &self.single {
-            let rest = &data[done.min(data.len())..];
-            let there = memchr::memchr(byte, rest).is_some()
-                || nocase && memchr::memchr(byte.to_ascii_uppercase(), rest).is_some();
-            if there {
-                for &rule in &self.rules[rules.start as usize..][..rules.len as usize] {
-                    found(rule);
+        let from = done.min(data.len());
+        self.single.iter().for_each(|entry| self.each(entry, data, from, &mut found));
+    }
+
+    /// Searches one pattern by the rarest byte of its window.
+    fn each(&self, entry: &Entry, data: &[u8], from: usize, found: &mut impl FnMut(u32)) {
+        let byte = self.bytes[(entry.bytes.start + entry.rare) as usize];
+        let upper = if entry.nocase { byte.to_ascii_uppercase() } else { byte };
+        let into_window = (entry.rare - entry.window) as usize;
+        for at in memchr::memchr2_iter(byte, upper, &data[from..]) {
+            if let Some(at) = (from + at).checked_sub(into_window) {
+                entry.compare(self, data, at, found);
+                if entry.bytes.len == 1 {
+                    break;
                 }
             }
         }
@@ -292,24 +295,19 @@ pub mod frequency {
     struct Model {
         four: HashMap<[u8; 4], u32>,
         two: HashMap<[u8; 2], u32>,
+        one: [u32; 256],
     }
 
     fn model() -> &'static Model {
         static MODEL: OnceLock<Model> = OnceLock::new();
         MODEL.get_or_init(|| {
-            let text = ORDINARY
-                .replace('\n', "\r\n")
-                .to_ascii_lowercase()
-                .into_bytes();
-            let mut model = Model {
-                four: HashMap::new(),
-                two: HashMap::new(),
-            };
+            let text = ORDINARY.replace('\n', "\r\n").to_ascii_lowercase().into_bytes();
+            let mut model = Model { four: HashMap::new(), two: HashMap::new(), one: [0; 256] };
+            for &byte in &text {
+                model.one[usize::from(byte)] += 1;
+            }
             for window in text.windows(4) {
-                *model
-                    .four
-                    .entry([window[0], window[1], window[2], window[3]])
-                    .or_insert(0) += 1;
+                *model.four.entry([window[0], window[1], window[2], window[3]]).or_insert(0) += 1;
             }
             for window in text.windows(2) {
                 *model.two.entry([window[0], window[1]]).or_insert(0) += 1;
@@ -318,21 +316,17 @@ pub mod frequency {
         })
     }
 
-    /// Higher is more ordinary; `window` has two or four bytes.
+    /// Occurrences of a byte in ordinary requests, both cases counted together.
+    pub fn byte(byte: u8) -> u32 {
+        model().one[usize::from(byte.to_ascii_lowercase())]
+    }
+
+    /// Higher is more ordinary; `window` has up to four bytes.
     pub fn cost(window: &[u8]) -> u32 {
         let model = model();
         let lower = window.to_ascii_lowercase();
-        let pairs: u32 = lower
-            .windows(2)
-            .map(|pair| {
-                model
-                    .two
-                    .get(&[pair[0], pair[1]])
-                    .copied()
-                    .unwrap_or(0)
-                    .min(60)
-            })
-            .sum();
+        let pairs: u32 =
+            lower.windows(2).map(|pair| model.two.get(&[pair[0], pair[1]]).copied().unwrap_or(0).min(60)).sum();
         match lower[..] {
             [a, b, c, d] => pairs / 3 + 400 * model.four.get(&[a, b, c, d]).copied().unwrap_or(0),
             _ => 4 * pairs,
@@ -375,7 +369,7 @@ mod tests {
     use super::*;
 
     fn found(patterns: &[(&[u8], bool)], data: &[u8]) -> Vec<u32> {
-        let mut builder = PrefilterBuilder::new();
+        let mut builder = PrefilterBuilder::default();
         for (index, (bytes, nocase)) in patterns.iter().enumerate() {
             builder.add(bytes, *nocase, index as u32);
         }
@@ -388,13 +382,8 @@ mod tests {
 
     #[test]
     fn finds_patterns_of_every_length() {
-        let patterns: &[(&[u8], bool)] = &[
-            (b"x", false),
-            (b"yz", false),
-            (b"abc", true),
-            (b"abcd", false),
-            (b"longer one", true),
-        ];
+        let patterns: &[(&[u8], bool)] =
+            &[(b"x", false), (b"yz", false), (b"abc", true), (b"abcd", false), (b"longer one", true)];
         assert_eq!(found(patterns, b"x"), [0]);
         assert_eq!(found(patterns, b"..yz"), [1]);
         assert_eq!(found(patterns, b"ABC."), [2]);
@@ -411,9 +400,18 @@ mod tests {
     }
 
     #[test]
+    fn overlapping_occurrences_are_found() {
+        assert_eq!(found(&[(b"../", false)], b"..../"), [0]);
+        assert_eq!(found(&[(b"aab", true)], b"aaaab"), [0]);
+        let many: Vec<Vec<u8>> = (b'a'..=b'z').map(|byte| vec![byte, byte, b'/']).collect();
+        let many: Vec<(&[u8], bool)> = many.iter().map(|bytes| (bytes.as_slice(), false)).collect();
+        assert_eq!(found(&many, b"cccc/"), [2]);
+    }
+
+    #[test]
     fn every_split_finds_the_pattern() {
         for pattern in [b"abcdefgh".as_slice(), b"abc", b"ab", b"a"] {
-            let mut builder = PrefilterBuilder::new();
+            let mut builder = PrefilterBuilder::default();
             builder.add(pattern, false, 7);
             let filter = builder.build();
             let data = [b"....".as_slice(), pattern, b"...."].concat();

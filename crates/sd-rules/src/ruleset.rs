@@ -84,10 +84,7 @@ pub(crate) struct Ports {
 
 impl Ports {
     pub fn allow(&self, port: u16) -> bool {
-        self.ranges
-            .iter()
-            .any(|(low, high)| (*low..=*high).contains(&port))
-            != self.negated
+        self.ranges.iter().any(|(low, high)| (*low..=*high).contains(&port)) != self.negated
     }
 }
 
@@ -157,8 +154,8 @@ impl Compiler {
         Compiler {
             meta: Vec::new(),
             rules: Vec::new(),
-            filters: std::array::from_fn(|_| PrefilterBuilder::new()),
-            packet_filter: PrefilterBuilder::new(),
+            filters: std::array::from_fn(|_| PrefilterBuilder::default()),
+            packet_filter: PrefilterBuilder::default(),
             always: Vec::new(),
             packet_always: Vec::new(),
             used: [false; Buffer::COUNT],
@@ -186,13 +183,7 @@ impl Compiler {
                             frequency::rarity(&content.bytes) + preference(buffer),
                         );
                         if fast.as_ref().is_none_or(|best| (best.0, best.1) < rating) {
-                            fast = Some((
-                                rating.0,
-                                rating.1,
-                                buffer,
-                                content.bytes.clone(),
-                                content.nocase,
-                            ));
+                            fast = Some((rating.0, rating.1, buffer, content.bytes.clone(), content.nocase));
                         }
                     }
                     (buffer, PartOption::Content(Content::new(content)?))
@@ -210,23 +201,12 @@ impl Compiler {
                     };
                     (pcre.buffer, option)
                 }
-                RuleOption::Urilen(length) | RuleOption::Bsize(length) => (
-                    length.buffer,
-                    PartOption::Length(checked(length.comparison)?),
-                ),
-                RuleOption::Isdataat {
-                    buffer,
-                    value,
-                    relative,
-                    negated,
-                } => (
-                    buffer,
-                    PartOption::DataAt {
-                        value,
-                        relative,
-                        negated,
-                    },
-                ),
+                RuleOption::Urilen(length) | RuleOption::Bsize(length) => {
+                    (length.buffer, PartOption::Length(checked(length.comparison)?))
+                }
+                RuleOption::Isdataat { buffer, value, relative, negated } => {
+                    (buffer, PartOption::DataAt { value, relative, negated })
+                }
                 RuleOption::Dsize(comparison) => {
                     tests.push(PacketTest::Size(checked(comparison)?));
                     continue;
@@ -249,10 +229,7 @@ impl Compiler {
                 None => texts.push((buffer, vec![option])),
             }
         }
-        let parts: Vec<Part> = texts
-            .into_iter()
-            .map(|(buffer, options)| Part::new(buffer, options))
-            .collect();
+        let parts: Vec<Part> = texts.into_iter().map(|(buffer, options)| Part::new(buffer, options)).collect();
         let packet = rule.scope == Scope::Packet;
         if !packet && !tests.is_empty() {
             return Err("dsize, flags, ack and seq need the scope \"packet\"".into());
@@ -263,19 +240,13 @@ impl Compiler {
         if parts.is_empty() && tests.is_empty() {
             return Err("a rule without any condition".into());
         }
-        if parts
-            .iter()
-            .any(|part| part.units.iter().any(|unit: &Unit| unit.len() > 200))
-        {
+        if parts.iter().any(|part| part.units.iter().any(|unit: &Unit| unit.len() > 200)) {
             return Err("more than 200 options in one buffer".into());
         }
 
         let id = self.rules.len() as u32;
         self.stats.backtracking += backtracking;
-        let place = parts
-            .iter()
-            .position(|part| Some(part.buffer) == first_positive)
-            .unwrap_or(0);
+        let place = parts.iter().position(|part| Some(part.buffer) == first_positive).unwrap_or(0);
         for part in &parts {
             self.used[part.buffer as usize] = true;
         }
@@ -290,10 +261,7 @@ impl Compiler {
         self.stats.packet += usize::from(packet);
         self.rules.push(Rule {
             parts,
-            ports: rule.dst_ports.map(|ranges| Ports {
-                ranges,
-                negated: rule.dst_ports_negated,
-            }),
+            ports: rule.dst_ports.map(|ranges| Ports { ranges, negated: rule.dst_ports_negated }),
             place,
             tests,
         });
@@ -320,18 +288,8 @@ impl Compiler {
                 sid: *sid,
                 rev: 1,
                 msg: (*msg).to_owned(),
-                classtype: if divert {
-                    "ambiguous-request"
-                } else {
-                    "protocol-oddity"
-                }
-                .to_owned(),
-                category: if divert {
-                    "Ambiguous request framing"
-                } else {
-                    "Protocol oddity"
-                }
-                .to_owned(),
+                classtype: if divert { "ambiguous-request" } else { "protocol-oddity" }.to_owned(),
+                category: if divert { "Ambiguous request framing" } else { "Protocol oddity" }.to_owned(),
                 priority: if divert { 1 } else { 3 },
                 action: action.unwrap_or(Action::Alert),
                 file: String::new(),
@@ -341,8 +299,7 @@ impl Compiler {
         let prefilters = self.filters.map(PrefilterBuilder::build);
         let packet_prefilter = self.packet_filter.build();
         self.stats.rules = self.rules.len();
-        self.stats.patterns =
-            prefilters.iter().map(Prefilter::patterns).sum::<usize>() + packet_prefilter.patterns();
+        self.stats.patterns = prefilters.iter().map(Prefilter::patterns).sum::<usize>() + packet_prefilter.patterns();
         self.stats.always = self.always.len() + self.packet_always.len();
         static GENERATION: AtomicU64 = AtomicU64::new(1);
         RuleSet {
@@ -379,14 +336,8 @@ fn poor(buffer: Buffer) -> bool {
 fn preference(buffer: Buffer) -> i64 {
     match buffer {
         Buffer::HttpMethod | Buffer::HttpProtocol => -2_000_000,
-        Buffer::HttpHeaderNames
-        | Buffer::HttpStart
-        | Buffer::HttpRequestLine
-        | Buffer::HttpRawHeader => -40,
-        Buffer::HttpConnection
-        | Buffer::HttpAccept
-        | Buffer::HttpAcceptEnc
-        | Buffer::HttpAcceptLang => -40,
+        Buffer::HttpHeaderNames | Buffer::HttpStart | Buffer::HttpRequestLine | Buffer::HttpRawHeader => -40,
+        Buffer::HttpConnection | Buffer::HttpAccept | Buffer::HttpAcceptEnc | Buffer::HttpAcceptLang => -40,
         Buffer::Raw => -24,
         Buffer::HttpHeader => -16,
         _ => 0,

@@ -133,10 +133,7 @@ impl Transaction {
     pub fn reset(&mut self) {
         self.head.reset();
         self.buffers.reset();
-        let mut spare = self
-            .dechunked
-            .take()
-            .unwrap_or(std::mem::take(&mut self.spare));
+        let mut spare = self.dechunked.take().unwrap_or(std::mem::take(&mut self.spare));
         spare.clear();
         spare.shrink_to(64 << 10);
         let mut candidates = std::mem::take(&mut self.candidates);
@@ -171,8 +168,7 @@ impl Transaction {
     ) -> Step {
         self.use_rules(rules);
         let mut found = 0u64;
-        self.head
-            .parse(data, limits, &mut |event| found |= event.bit());
+        self.head.parse(data, limits, &mut |event| found |= event.bit());
         self.found |= found;
         let step = match self.head.state {
             HeadState::Blank => Step::NeedMore,
@@ -204,9 +200,7 @@ impl Transaction {
         self.frame(data);
         self.follow_body(limits, data);
         let step = match self.body.state {
-            BodyState::Done => Step::Done {
-                consumed: self.body_at,
-            },
+            BodyState::Done => Step::Done { consumed: self.body_at },
             BodyState::Unframed => Step::Tunnel,
             _ if self.deep => Step::BodyTooDeep,
             _ => Step::NeedMore,
@@ -258,9 +252,7 @@ impl Transaction {
             );
             self.body_at += taken;
         }
-        if self.body_at >= depth
-            && !matches!(self.body.state, BodyState::Done | BodyState::Unframed)
-        {
+        if self.body_at >= depth && !matches!(self.body.state, BodyState::Done | BodyState::Unframed) {
             self.deep = true;
             event(Decoder::DepthReached);
         }
@@ -276,9 +268,7 @@ impl Transaction {
     /// `chunk` is the beginning of a new `data` for [`Transaction::advance`], which also reports it.
     pub fn skip_body(&mut self, chunk: &[u8]) -> Step {
         let mut found = 0;
-        let taken = self
-            .body
-            .follow(chunk, |_| {}, &mut |event| found |= event.bit());
+        let taken = self.body.follow(chunk, |_| {}, &mut |event| found |= event.bit());
         self.found |= found;
         match self.body.state {
             BodyState::Done => Step::Done { consumed: taken },
@@ -399,11 +389,7 @@ impl Transaction {
             Some(decoded) => decoded.as_slice(),
             None => data.get(self.head.end..end).unwrap_or_default(),
         };
-        let judged = Judged {
-            raw: data.get(self.head.start..end).unwrap_or_default(),
-            body,
-            when,
-        };
+        let judged = Judged { raw: data.get(self.head.start..end).unwrap_or_default(), body, when };
         self.judge(rules, limits, scratch, data, &judged, out);
         self.dechunked = dechunked;
     }
@@ -412,17 +398,11 @@ impl Transaction {
         let mut found = 0;
         if !self.line_ready && self.head.has_line() {
             self.line_ready = true;
-            self.buffers
-                .request_line(data, &self.head, &rules.used, &mut |event| {
-                    found |= event.bit()
-                });
+            self.buffers.request_line(data, &self.head, &rules.used, &mut |event| found |= event.bit());
         }
         if !self.head_ready && self.head.state == HeadState::Complete {
             self.head_ready = true;
-            self.buffers
-                .headers(data, &self.head, &rules.used, &mut |event| {
-                    found |= event.bit()
-                });
+            self.buffers.headers(data, &self.head, &rules.used, &mut |event| found |= event.bit());
         }
         self.found |= found;
     }
@@ -461,11 +441,7 @@ impl Transaction {
                 }
             }
             if budget.exhausted {
-                let bound = if budget.backtracking {
-                    Decoder::PcreBound
-                } else {
-                    Decoder::MatchBound
-                };
+                let bound = if budget.backtracking { Decoder::PcreBound } else { Decoder::MatchBound };
                 self.found |= bound.bit();
             }
         }
@@ -497,15 +473,8 @@ impl Transaction {
             }
             *word |= bit;
             let rule = &rules.rules[id as usize];
-            let open = rule
-                .ports
-                .as_ref()
-                .is_none_or(|ports| ports.allow(limits.dst_port));
-            candidates.push(Candidate {
-                rule: id,
-                states: states.len() as u32,
-                open,
-            });
+            let open = rule.ports.as_ref().is_none_or(|ports| ports.allow(limits.dst_port));
+            candidates.push(Candidate { rule: id, states: states.len() as u32, open });
             states.resize(states.len() + rule.parts.len(), PartState::default());
         };
         if !self.always_added {
@@ -531,11 +500,7 @@ impl Transaction {
         if judged.ready() {
             rules.prefilters[Buffer::Raw as usize].scan(judged.raw, self.raw_scanned, &mut add);
             self.raw_scanned = judged.raw.len();
-            rules.prefilters[Buffer::HttpClientBody as usize].scan(
-                judged.body,
-                self.body_scanned,
-                &mut add,
-            );
+            rules.prefilters[Buffer::HttpClientBody as usize].scan(judged.body, self.body_scanned, &mut add);
             self.body_scanned = judged.body.len();
         }
         for candidate in &self.candidates {
@@ -557,9 +522,7 @@ impl Transaction {
                 match self.available(data, part.buffer, judged) {
                     Available::NotYet => {}
                     Available::Absent => state.status = Status::Failed,
-                    Available::Bytes(bytes, complete) => {
-                        part.advance(state, bytes, complete, budget)
-                    }
+                    Available::Bytes(bytes, complete) => part.advance(state, bytes, complete, budget),
                 }
                 if state.status == Status::Failed && !budget.exhausted {
                     for form in 1..self.buffers.forms(part.buffer) {
@@ -583,28 +546,17 @@ impl Transaction {
         status
     }
 
-    fn available<'a>(
-        &'a self,
-        data: &'a [u8],
-        buffer: Buffer,
-        judged: &Judged<'a>,
-    ) -> Available<'a> {
+    fn available<'a>(&'a self, data: &'a [u8], buffer: Buffer, judged: &Judged<'a>) -> Available<'a> {
         match buffer {
             Buffer::Raw if judged.ready() => Available::Bytes(judged.raw, judged.complete()),
             Buffer::HttpClientBody if self.head_ready && !self.has_body => Available::Absent,
-            Buffer::HttpClientBody if judged.complete() && judged.body.is_empty() => {
-                Available::Absent
-            }
+            Buffer::HttpClientBody if judged.complete() && judged.body.is_empty() => Available::Absent,
             Buffer::HttpClientBody if judged.ready() && self.head_ready => {
                 Available::Bytes(judged.body, judged.complete())
             }
             Buffer::Raw | Buffer::HttpClientBody => Available::NotYet,
             _ => {
-                let there = if of_request_line(buffer) {
-                    self.line_ready
-                } else {
-                    self.head_ready
-                };
+                let there = if of_request_line(buffer) { self.line_ready } else { self.head_ready };
                 match self.buffers.get(data, buffer, 0) {
                     // What is not there at the end will never be.
                     _ if !there && judged.complete() => Available::Absent,
@@ -623,12 +575,7 @@ impl Transaction {
             let (decoder, ..) = Decoder::TABLE[left.trailing_zeros() as usize];
             left &= left - 1;
             if let Some(rule) = rules.decoder_rule(decoder) {
-                out.push(Match {
-                    rule,
-                    buffer: Buffer::Raw,
-                    offset: 0,
-                    len: 0,
-                });
+                out.push(Match { rule, buffer: Buffer::Raw, offset: 0, len: 0 });
             }
         }
     }
@@ -638,10 +585,6 @@ impl Transaction {
 fn of_request_line(buffer: Buffer) -> bool {
     matches!(
         buffer,
-        Buffer::HttpUri
-            | Buffer::HttpRawUri
-            | Buffer::HttpMethod
-            | Buffer::HttpRequestLine
-            | Buffer::HttpProtocol
+        Buffer::HttpUri | Buffer::HttpRawUri | Buffer::HttpMethod | Buffer::HttpRequestLine | Buffer::HttpProtocol
     )
 }

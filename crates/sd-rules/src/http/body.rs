@@ -67,9 +67,7 @@ impl Body {
                 input.len()
             }
             BodyState::Length(left) => {
-                let taken = usize::try_from(*left)
-                    .unwrap_or(usize::MAX)
-                    .min(input.len());
+                let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
                 *left -= taken as u64;
                 if *left == 0 {
                     self.state = BodyState::Done;
@@ -104,9 +102,7 @@ impl Body {
         match self.state {
             BodyState::Length(left) => left > count as u64,
             // The chunk's data, its line end, and at least `0 CRLF CRLF`.
-            BodyState::Chunked(chunks) if chunks.place == Place::Data => {
-                chunks.size + 7 > count as u64
-            }
+            BodyState::Chunked(chunks) if chunks.place == Place::Data => chunks.size + 7 > count as u64,
             BodyState::Chunked(_) | BodyState::Done => false,
             BodyState::Unframed => true,
         }
@@ -163,9 +159,7 @@ impl Chunks {
                 _ => return Progress::Broken,
             },
             Place::Data => {
-                let taken = usize::try_from(self.size)
-                    .unwrap_or(usize::MAX)
-                    .min(input.len() - at);
+                let taken = usize::try_from(self.size).unwrap_or(usize::MAX).min(input.len() - at);
                 content(at..at + taken);
                 self.size -= taken as u64;
                 if self.size == 0 {
@@ -229,11 +223,7 @@ impl Chunks {
     }
 
     fn size_done(&mut self) {
-        self.place = if self.size == 0 {
-            Place::Trailer
-        } else {
-            Place::Data
-        };
+        self.place = if self.size == 0 { Place::Trailer } else { Place::Data };
         self.line = 0;
     }
 
@@ -253,20 +243,14 @@ mod tests {
 
     /// Decoded body, bytes taken, end state, events; fed in pieces of `step` bytes.
     fn run(input: &[u8], step: usize) -> (Vec<u8>, usize, BodyState, Vec<Decoder>) {
-        let mut body = Body {
-            state: BodyState::Chunked(Chunks::default()),
-        };
+        let mut body = Body { state: BodyState::Chunked(Chunks::default()) };
         let (mut out, mut taken, mut events) = (Vec::new(), 0, Vec::new());
         for piece in input.chunks(step) {
-            let count = body.follow(
-                piece,
-                |range| out.extend_from_slice(&piece[range]),
-                &mut |event| {
-                    if !events.contains(&event) {
-                        events.push(event);
-                    }
-                },
-            );
+            let count = body.follow(piece, |range| out.extend_from_slice(&piece[range]), &mut |event| {
+                if !events.contains(&event) {
+                    events.push(event);
+                }
+            });
             taken += count;
             if count < piece.len() || body.state == BodyState::Done {
                 break;
@@ -278,66 +262,21 @@ mod tests {
     #[test]
     fn chunked_bodies() {
         for (input, decoded, rest, events) in [
-            (
-                b"5\r\nhello\r\n0\r\n\r\n".as_slice(),
-                b"hello".as_slice(),
-                0,
-                vec![],
-            ),
-            (
-                b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\nGET /",
-                b"hello",
-                5,
-                vec![],
-            ),
-            (
-                b"5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n",
-                b"hello",
-                0,
-                vec![Decoder::ChunkExtension],
-            ),
+            (b"5\r\nhello\r\n0\r\n\r\n".as_slice(), b"hello".as_slice(), 0, vec![]),
+            (b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\nGET /", b"hello", 5, vec![]),
+            (b"5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n", b"hello", 0, vec![Decoder::ChunkExtension]),
             (b"000005\r\nhello\r\n0\r\n\r\n", b"hello", 0, vec![]),
-            (
-                b"000000000005\r\nhello\r\n0\r\n\r\n",
-                b"hello",
-                0,
-                vec![Decoder::ChunkExtension],
-            ),
-            (
-                b"5\nhello\r\n0\r\n\r\n",
-                b"hello",
-                0,
-                vec![Decoder::ChunkFraming],
-            ),
-            (
-                b"5 \r\nhello\r\n0\r\n\r\n",
-                b"hello",
-                0,
-                vec![Decoder::ChunkFraming],
-            ),
-            (
-                b"5\r\nhello\n0\r\n\r\n",
-                b"hello",
-                0,
-                vec![Decoder::ChunkFraming],
-            ),
-            (
-                b"5\r\nhello\r\n0\r\n\n",
-                b"hello",
-                0,
-                vec![Decoder::ChunkFraming],
-            ),
+            (b"000000000005\r\nhello\r\n0\r\n\r\n", b"hello", 0, vec![Decoder::ChunkExtension]),
+            (b"5\nhello\r\n0\r\n\r\n", b"hello", 0, vec![Decoder::ChunkFraming]),
+            (b"5 \r\nhello\r\n0\r\n\r\n", b"hello", 0, vec![Decoder::ChunkFraming]),
+            (b"5\r\nhello\n0\r\n\r\n", b"hello", 0, vec![Decoder::ChunkFraming]),
+            (b"5\r\nhello\r\n0\r\n\n", b"hello", 0, vec![Decoder::ChunkFraming]),
         ] {
             for step in 1..=input.len() {
                 let (out, taken, state, seen) = run(input, step);
                 assert_eq!(out, decoded, "{} by {step}", input.escape_ascii());
                 assert_eq!(state, BodyState::Done, "{} by {step}", input.escape_ascii());
-                assert_eq!(
-                    taken,
-                    input.len() - rest,
-                    "{} by {step}",
-                    input.escape_ascii()
-                );
+                assert_eq!(taken, input.len() - rest, "{} by {step}", input.escape_ascii());
                 assert_eq!(seen, events, "{} by {step}", input.escape_ascii());
             }
         }
@@ -366,9 +305,7 @@ mod tests {
 
     #[test]
     fn lengths() {
-        let mut body = Body {
-            state: BodyState::Length(5),
-        };
+        let mut body = Body { state: BodyState::Length(5) };
         assert!(body.expects_more_than(4) && !body.expects_more_than(5));
         assert_eq!(body.follow(b"abc", |_| {}, &mut |_| {}), 3);
         assert!(body.expects_more_than(1) && !body.expects_more_than(2));

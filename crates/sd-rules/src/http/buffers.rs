@@ -37,22 +37,14 @@ impl Buffers {
     /// Number of the views of a buffer, of which a rule needs to match one.
     pub fn forms(&self, buffer: Buffer) -> usize {
         if buffer == Buffer::HttpUri {
-            1 + self
-                .other_uris
-                .iter()
-                .filter(|view| !matches!(view, View::Absent))
-                .count()
+            1 + self.other_uris.iter().filter(|view| !matches!(view, View::Absent)).count()
         } else {
             1
         }
     }
 
     pub fn get<'a>(&'a self, data: &'a [u8], buffer: Buffer, form: usize) -> Option<&'a [u8]> {
-        let view = if form == 0 {
-            self.views[buffer as usize]
-        } else {
-            self.other_uris[form - 1]
-        };
+        let view = if form == 0 { self.views[buffer as usize] } else { self.other_uris[form - 1] };
         match view {
             View::Absent => None,
             View::Sent(span) => Some(span.of(data)),
@@ -112,13 +104,7 @@ impl Buffers {
     }
 
     /// Adds the collapsed form of `decoded` unless it is the same.
-    fn collapsed(
-        &mut self,
-        decoded: &[u8],
-        same_as: &[u8],
-        forms: &mut usize,
-        events: &mut impl FnMut(Decoder),
-    ) {
+    fn collapsed(&mut self, decoded: &[u8], same_as: &[u8], forms: &mut usize, events: &mut impl FnMut(Decoder)) {
         let from = self.made.len();
         uri::collapse(decoded, &mut self.made, events);
         if self.made[from..] == *same_as {
@@ -131,10 +117,7 @@ impl Buffers {
 
     fn host(&mut self, authority: &[u8]) {
         let start = self.made.len();
-        let after_user = authority
-            .iter()
-            .rposition(|byte| *byte == b'@')
-            .map_or(0, |at| at + 1);
+        let after_user = authority.iter().rposition(|byte| *byte == b'@').map_or(0, |at| at + 1);
         let host = strip_port(&authority[after_user..]);
         self.made.extend(host.iter().map(u8::to_ascii_lowercase));
         self.views[Buffer::HttpHost as usize] = View::Made(Span::new(start, self.made.len()));
@@ -148,10 +131,7 @@ impl Buffers {
         used: &[bool; Buffer::COUNT],
         events: &mut impl FnMut(Decoder),
     ) {
-        self.sent(
-            Buffer::HttpRawHeader,
-            Span::new(head.headers_start, head.end),
-        );
+        self.sent(Buffer::HttpRawHeader, Span::new(head.headers_start, head.end));
         self.sent(Buffer::HttpStart, Span::new(head.start, head.end));
         let (authority, _) = split_absolute(head.uri.of(data));
         for (index, header) in head.headers.iter().enumerate() {
@@ -173,19 +153,12 @@ impl Buffers {
                 continue;
             }
             if matches!(self.views[buffer as usize], View::Absent) {
-                let repeated = head.headers[index + 1..]
-                    .iter()
-                    .any(|other| other.known == header.known);
+                let repeated = head.headers[index + 1..].iter().any(|other| other.known == header.known);
                 if !repeated && !header.folded {
                     self.sent(buffer, header.value);
                 } else {
                     let start = self.made.len();
-                    self.join(
-                        data,
-                        &head.headers[index..],
-                        |other| other.known == header.known,
-                        separator,
-                    );
+                    self.join(data, &head.headers[index..], |other| other.known == header.known, separator);
                     self.views[buffer as usize] = View::Made(Span::new(start, self.made.len()));
                 }
             }
@@ -216,8 +189,7 @@ impl Buffers {
                 self.made.extend_from_slice(b"\r\n");
             }
             self.made.extend_from_slice(b"\r\n");
-            self.views[Buffer::HttpHeaderNames as usize] =
-                View::Made(Span::new(start, self.made.len()));
+            self.views[Buffer::HttpHeaderNames as usize] = View::Made(Span::new(start, self.made.len()));
         }
     }
 
@@ -229,9 +201,7 @@ impl Buffers {
         if many {
             // Sorted by name, first of each name first: quadratic comparison would be an attack's lever.
             order.extend(0..headers.len() as u16);
-            order.sort_by_cached_key(|index| {
-                headers[*index as usize].name.of(data).to_ascii_lowercase()
-            });
+            order.sort_by_cached_key(|index| headers[*index as usize].name.of(data).to_ascii_lowercase());
         }
         let same = |a: &Header, b: &Header| a.name.of(data).eq_ignore_ascii_case(b.name.of(data));
         let mut place: Vec<(u16, u16)> = Vec::new();
@@ -240,10 +210,7 @@ impl Buffers {
             let mut from = 0;
             while from < order.len() {
                 let first = &headers[order[from] as usize];
-                let length = order[from..]
-                    .iter()
-                    .take_while(|index| same(first, &headers[**index as usize]))
-                    .count();
+                let length = order[from..].iter().take_while(|index| same(first, &headers[**index as usize])).count();
                 place.push((from as u16, length as u16));
                 from += length;
             }
@@ -253,8 +220,7 @@ impl Buffers {
                 if headers[run[0] as usize].known == Name::Cookie {
                     continue;
                 }
-                self.made
-                    .extend_from_slice(headers[run[0] as usize].name.of(data));
+                self.made.extend_from_slice(headers[run[0] as usize].name.of(data));
                 self.made.extend_from_slice(b": ");
                 for (nth, index) in run.iter().enumerate() {
                     if nth > 0 {
@@ -267,9 +233,7 @@ impl Buffers {
             return;
         }
         for (index, header) in headers.iter().enumerate() {
-            if header.known == Name::Cookie
-                || headers[..index].iter().any(|earlier| same(earlier, header))
-            {
+            if header.known == Name::Cookie || headers[..index].iter().any(|earlier| same(earlier, header)) {
                 continue;
             }
             self.made.extend_from_slice(header.name.of(data));
@@ -279,13 +243,7 @@ impl Buffers {
         }
     }
 
-    fn join(
-        &mut self,
-        data: &[u8],
-        headers: &[Header],
-        wanted: impl Fn(&Header) -> bool,
-        separator: &str,
-    ) {
+    fn join(&mut self, data: &[u8], headers: &[Header], wanted: impl Fn(&Header) -> bool, separator: &str) {
         for (nth, header) in headers.iter().filter(|header| wanted(header)).enumerate() {
             if nth > 0 {
                 self.made.extend_from_slice(separator.as_bytes());
@@ -316,17 +274,11 @@ fn split_absolute(uri: &[u8]) -> (Option<&[u8]>, &[u8]) {
     if uri.first().is_none_or(|byte| !byte.is_ascii_alphabetic()) {
         return (None, uri);
     }
-    let scheme = uri
-        .iter()
-        .take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte))
-        .count();
+    let scheme = uri.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count();
     let Some(rest) = uri[scheme..].strip_prefix(b"://") else {
         return (None, uri);
     };
-    let end = rest
-        .iter()
-        .position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'\\'))
-        .unwrap_or(rest.len());
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'\\')).unwrap_or(rest.len());
     (Some(&rest[..end]), &rest[end..])
 }
 

@@ -85,9 +85,6 @@ mod tests {
             assert_eq!(*decoder as usize, index);
             assert_eq!(Decoder::TABLE.iter().filter(|row| row.1 == *sid).count(), 1);
         }
-        assert!(
-            Decoder::TABLE.len() <= 64,
-            "the set of found oddities is one word"
-        );
+        assert!(Decoder::TABLE.len() <= 64, "the set of found oddities is one word");
     }
 }

@@ -39,26 +39,25 @@ pub enum Name {
 
 impl Name {
     fn of(name: &[u8]) -> Name {
-        let (text, found): (&[u8], Name) =
-            match (name.len(), name.first().map(u8::to_ascii_lowercase)) {
-                (4, _) => (b"host", Name::Host),
-                (10, Some(b'u')) => (b"user-agent", Name::UserAgent),
-                (6, Some(b'c')) => (b"cookie", Name::Cookie),
-                (14, _) => (b"content-length", Name::ContentLength),
-                (12, _) => (b"content-type", Name::ContentType),
-                (16, _) => (b"content-encoding", Name::ContentEncoding),
-                (17, _) => (b"transfer-encoding", Name::TransferEncoding),
-                (10, Some(b'c')) => (b"connection", Name::Connection),
-                (7, Some(b'u')) => (b"upgrade", Name::Upgrade),
-                (6, Some(b'e')) => (b"expect", Name::Expect),
-                (7, Some(b'r')) => (b"referer", Name::Referer),
-                (6, Some(b'a')) => (b"accept", Name::Accept),
-                (15, Some(b'a')) if name.get(7).is_some_and(|byte| byte | 0x20 == b'e') => {
-                    (b"accept-encoding", Name::AcceptEncoding)
-                }
-                (15, Some(b'a')) => (b"accept-language", Name::AcceptLanguage),
-                _ => return Name::Other,
-            };
+        let (text, found): (&[u8], Name) = match (name.len(), name.first().map(u8::to_ascii_lowercase)) {
+            (4, _) => (b"host", Name::Host),
+            (10, Some(b'u')) => (b"user-agent", Name::UserAgent),
+            (6, Some(b'c')) => (b"cookie", Name::Cookie),
+            (14, _) => (b"content-length", Name::ContentLength),
+            (12, _) => (b"content-type", Name::ContentType),
+            (16, _) => (b"content-encoding", Name::ContentEncoding),
+            (17, _) => (b"transfer-encoding", Name::TransferEncoding),
+            (10, Some(b'c')) => (b"connection", Name::Connection),
+            (7, Some(b'u')) => (b"upgrade", Name::Upgrade),
+            (6, Some(b'e')) => (b"expect", Name::Expect),
+            (7, Some(b'r')) => (b"referer", Name::Referer),
+            (6, Some(b'a')) => (b"accept", Name::Accept),
+            (15, Some(b'a')) if name.get(7).is_some_and(|byte| byte | 0x20 == b'e') => {
+                (b"accept-encoding", Name::AcceptEncoding)
+            }
+            (15, Some(b'a')) => (b"accept-language", Name::AcceptLanguage),
+            _ => return Name::Other,
+        };
         if name.eq_ignore_ascii_case(text) {
             found
         } else {
@@ -68,10 +67,7 @@ impl Name {
 
     /// Headers that decide where a request ends or whose it is.
     fn frames(self) -> bool {
-        matches!(
-            self,
-            Name::Host | Name::ContentLength | Name::TransferEncoding
-        )
+        matches!(self, Name::Host | Name::ContentLength | Name::TransferEncoding)
     }
 }
 
@@ -115,10 +111,7 @@ impl Head {
         let mut headers = std::mem::take(&mut self.headers);
         headers.clear();
         headers.shrink_to(128);
-        *self = Head {
-            headers,
-            ..Head::default()
-        };
+        *self = Head { headers, ..Head::default() };
     }
 
     /// The request line has been read.
@@ -143,10 +136,7 @@ impl Head {
         while matches!(self.state, HeadState::RequestLine | HeadState::Headers) {
             // A head that is too long is so however it is cut: the search ends at the limit.
             let bound = data.len().min(limits.max_head);
-            let Some(found) = data
-                .get(self.searched..bound)
-                .and_then(|rest| memchr::memchr(b'\n', rest))
-            else {
+            let Some(found) = data.get(self.searched..bound).and_then(|rest| memchr::memchr(b'\n', rest)) else {
                 self.searched = bound.max(self.searched);
                 if data.len() > limits.max_head {
                     events(Decoder::HeadTooLarge);
@@ -165,11 +155,13 @@ impl Head {
                 events(Decoder::BareLineFeed);
             }
             let line = &data[line_start..line_end];
-            if memchr::memchr(b'\r', line).is_some() {
-                events(Decoder::BareCarriageReturn);
-            }
-            if memchr::memchr(0, line).is_some() {
-                events(Decoder::HeaderNul);
+            if memchr::memchr2(b'\r', 0, line).is_some() {
+                if line.contains(&b'\r') {
+                    events(Decoder::BareCarriageReturn);
+                }
+                if line.contains(&0) {
+                    events(Decoder::HeaderNul);
+                }
             }
             if self.state == HeadState::RequestLine {
                 self.request_line(line, line_start, events);
@@ -201,49 +193,28 @@ impl Head {
         self.line = Span::new(at, at + line.len());
         self.headers_start = self.line_start;
         let leading = line.iter().take_while(|byte| is_wide_blank(**byte)).count();
-        let end = line
-            .iter()
-            .rposition(|byte| !is_wide_blank(*byte))
-            .map_or(leading, |last| last + 1);
+        let end = line.iter().rposition(|byte| !is_wide_blank(*byte)).map_or(leading, |last| last + 1);
         let text = &line[leading..end];
-        let method_length = text
-            .iter()
-            .position(|byte| is_wide_blank(*byte))
-            .unwrap_or(text.len());
-        let rest_start = method_length
-            + text[method_length..]
-                .iter()
-                .take_while(|byte| is_wide_blank(**byte))
-                .count();
+        let method_length = text.iter().position(|byte| is_wide_blank(*byte)).unwrap_or(text.len());
+        let rest_start = method_length + text[method_length..].iter().take_while(|byte| is_wide_blank(**byte)).count();
         let method = &text[..method_length];
         if rest_start == text.len() || !method.iter().all(|byte| is_token(*byte)) {
             events(Decoder::NotHttp);
             self.not_http();
             return;
         }
-        let last_blank = text
-            .iter()
-            .rposition(|byte| is_wide_blank(*byte))
-            .unwrap_or(method_length);
+        let last_blank = text.iter().rposition(|byte| is_wide_blank(*byte)).unwrap_or(method_length);
         let last = &text[last_blank + 1..];
-        let versioned = last
-            .get(..5)
-            .is_some_and(|name| name.eq_ignore_ascii_case(b"HTTP/"))
-            && last_blank >= method_length;
+        let versioned =
+            last.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"HTTP/")) && last_blank >= method_length;
         let uri_end = if versioned {
-            text[..last_blank]
-                .iter()
-                .rposition(|byte| !is_wide_blank(*byte))
-                .map_or(rest_start, |last| last + 1)
+            text[..last_blank].iter().rposition(|byte| !is_wide_blank(*byte)).map_or(rest_start, |last| last + 1)
         } else {
             text.len()
         };
         let base = at + leading;
         self.method = Span::new(base, base + method_length);
-        self.uri = Span::new(
-            base + rest_start.min(uri_end.max(method_length)),
-            base + uri_end,
-        );
+        self.uri = Span::new(base + rest_start.min(uri_end.max(method_length)), base + uri_end);
         let uri = &text[rest_start.min(uri_end)..uri_end];
         if versioned {
             self.protocol = Span::new(base + last_blank + 1, base + text.len());
@@ -252,21 +223,12 @@ impl Head {
                 b"HTTP/1.0" => Some(0),
                 _ => {
                     let preface = last == b"HTTP/2.0" && method == b"PRI";
-                    events(if preface {
-                        Decoder::Http2Preface
-                    } else {
-                        Decoder::BadVersion
-                    });
+                    events(if preface { Decoder::Http2Preface } else { Decoder::BadVersion });
                     None
                 }
             };
         }
-        let separators = rest_start - method_length
-            + if versioned {
-                text.len() - last.len() - uri_end
-            } else {
-                1
-            };
+        let separators = rest_start - method_length + if versioned { text.len() - last.len() - uri_end } else { 1 };
         if leading > 0
             || end < line.len()
             || separators > 2
@@ -287,13 +249,7 @@ impl Head {
         }
     }
 
-    fn header_line(
-        &mut self,
-        line: &[u8],
-        at: usize,
-        limits: &Limits,
-        events: &mut impl FnMut(Decoder),
-    ) {
+    fn header_line(&mut self, line: &[u8], at: usize, limits: &Limits, events: &mut impl FnMut(Decoder)) {
         if line.len() > 18_000 {
             events(Decoder::FieldTooLong);
         }
@@ -301,10 +257,7 @@ impl Head {
             if let Some(header) = self.headers.last_mut() {
                 events(Decoder::FoldedHeader);
                 header.folded = true;
-                let end = line
-                    .iter()
-                    .rposition(|byte| !is_wide_blank(*byte))
-                    .map_or(0, |last| at + last + 1);
+                let end = line.iter().rposition(|byte| !is_wide_blank(*byte)).map_or(0, |last| at + last + 1);
                 if end > 0 {
                     header.value.end = end as u32;
                 }
@@ -321,14 +274,9 @@ impl Head {
         let colon = memchr::memchr(b':', line);
         let name_end = colon.unwrap_or(line.len());
         let name = trim(&line[..name_end]);
-        let name_start = at
-            + line[..name_end]
-                .iter()
-                .position(|byte| !is_wide_blank(*byte))
-                .unwrap_or(0);
+        let name_start = at + line[..name_end].iter().position(|byte| !is_wide_blank(*byte)).unwrap_or(0);
         let mut known = Name::of(name);
-        let regular =
-            name.len() == name_end && !name.is_empty() && name.iter().all(|byte| is_token(*byte));
+        let regular = name.len() == name_end && !name.is_empty() && name.iter().all(|byte| is_token(*byte));
         match colon {
             None => events(Decoder::MissingColon),
             Some(_) if !regular => events(Decoder::HeaderName),
@@ -338,20 +286,12 @@ impl Head {
             // Some servers drop or stop at what does not belong into a name.
             let mut plain = [0u8; 20];
             let mut length = 0;
-            for &byte in name
-                .iter()
-                .filter(|byte| is_token(**byte))
-                .take(plain.len())
-            {
+            for &byte in name.iter().filter(|byte| is_token(**byte)).take(plain.len()) {
                 plain[length] = byte;
                 length += 1;
             }
             let meant = Name::of(&plain[..length]);
-            let cut = Name::of(
-                name.split(|byte| !is_token(*byte))
-                    .next()
-                    .unwrap_or_default(),
-            );
+            let cut = Name::of(name.split(|byte| !is_token(*byte)).next().unwrap_or_default());
             if meant.frames() || cut.frames() {
                 events(Decoder::FramingHeaderObfuscated);
             }
@@ -363,11 +303,8 @@ impl Head {
             }
         }
         let value = &line[(name_end + 1).min(line.len())..];
-        let value_start = (name_end + 1).min(line.len())
-            + value
-                .iter()
-                .position(|byte| !is_wide_blank(*byte))
-                .unwrap_or(value.len());
+        let value_start =
+            (name_end + 1).min(line.len()) + value.iter().position(|byte| !is_wide_blank(*byte)).unwrap_or(value.len());
         let trimmed = trim(value).len();
         self.headers.push(Header {
             name: Span::new(name_start, name_start + name.len()),
@@ -400,9 +337,7 @@ impl Head {
                                 length_broken = true;
                             }
                             Some(number) if length.is_none() => length = Some(number),
-                            Some(number) if length == Some(number) => {
-                                events(Decoder::ContentLengthRepeated)
-                            }
+                            Some(number) if length == Some(number) => events(Decoder::ContentLengthRepeated),
                             Some(_) => {
                                 events(Decoder::ContentLengthConflict);
                                 length_broken = true;
@@ -413,25 +348,16 @@ impl Head {
                 Name::TransferEncoding => {
                     codings += 1;
                     chunked_exactly &= value.eq_ignore_ascii_case(b"chunked");
-                    let last = trim(
-                        value
-                            .rsplit(|byte| *byte == b',')
-                            .next()
-                            .unwrap_or_default(),
-                    );
+                    let last = trim(value.rsplit(|byte| *byte == b',').next().unwrap_or_default());
                     chunked_last = last.eq_ignore_ascii_case(b"chunked");
                 }
                 Name::Host => match host {
-                    Some(first) if !first.eq_ignore_ascii_case(value) => {
-                        events(Decoder::HostConflict)
-                    }
+                    Some(first) if !first.eq_ignore_ascii_case(value) => events(Decoder::HostConflict),
                     _ => host = Some(value),
                 },
                 Name::Upgrade => self.upgrade = true,
                 Name::Expect => self.expect_continue |= value.eq_ignore_ascii_case(b"100-continue"),
-                Name::ContentEncoding if !value.eq_ignore_ascii_case(b"identity") => {
-                    events(Decoder::EncodedBody)
-                }
+                Name::ContentEncoding if !value.eq_ignore_ascii_case(b"identity") => events(Decoder::EncodedBody),
                 _ => {}
             }
         }
@@ -466,9 +392,6 @@ fn plain_number(text: &[u8]) -> Option<u64> {
     }
     text.iter().try_fold(0u64, |number, digit| {
         let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
-        number
-            .checked_mul(10)?
-            .checked_add(digit)
-            .filter(|number| *number <= i64::MAX as u64)
+        number.checked_mul(10)?.checked_add(digit).filter(|number| *number <= i64::MAX as u64)
     })
 }

@@ -23,15 +23,11 @@ pub(crate) struct Span {
 
 impl Span {
     pub fn new(start: usize, end: usize) -> Span {
-        Span {
-            start: start as u32,
-            end: end.max(start) as u32,
-        }
+        Span { start: start as u32, end: end.max(start) as u32 }
     }
 
     pub fn of<'a>(&self, data: &'a [u8]) -> &'a [u8] {
-        data.get(self.start as usize..self.end as usize)
-            .unwrap_or_default()
+        data.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -58,18 +54,28 @@ pub(crate) fn is_wide_blank(byte: u8) -> bool {
 }
 
 pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
-    let start = bytes
-        .iter()
-        .position(|byte| !is_wide_blank(*byte))
-        .unwrap_or(bytes.len());
-    let end = bytes
-        .iter()
-        .rposition(|byte| !is_wide_blank(*byte))
-        .map_or(start, |last| last + 1);
+    let start = bytes.iter().position(|byte| !is_wide_blank(*byte)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|byte| !is_wide_blank(*byte)).map_or(start, |last| last + 1);
     &bytes[start..end]
 }
 
 /// RFC 9110 token characters.
 pub(crate) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    TOKEN[byte as usize]
 }
+
+static TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"!#$%&'*+-.^_`|~";
+    let mut index = 0;
+    while index < others.len() {
+        table[others[index] as usize] = true;
+        index += 1;
+    }
+    table
+};

@@ -34,24 +34,15 @@ pub fn decode(uri: &[u8], out: &mut Vec<u8>, event: &mut impl FnMut(Decoder)) {
     let mut rest = uri;
     while let Some(at) = memchr::memchr(b'%', rest) {
         out.extend_from_slice(&rest[..at]);
-        match rest
-            .get(at + 1..at + 3)
-            .and_then(|pair| Some(hex_value(pair[0])? << 4 | hex_value(pair[1])?))
-        {
+        match rest.get(at + 1..at + 3).and_then(|pair| Some(hex_value(pair[0])? << 4 | hex_value(pair[1])?)) {
             Some(byte) => {
                 out.push(byte);
                 rest = &rest[at + 3..];
             }
             None => {
                 let unicode = matches!(rest.get(at + 1), Some(b'u' | b'U'))
-                    && rest
-                        .get(at + 2..at + 6)
-                        .is_some_and(|four| four.iter().all(u8::is_ascii_hexdigit));
-                event(if unicode {
-                    Decoder::UnicodePercent
-                } else {
-                    Decoder::InvalidPercent
-                });
+                    && rest.get(at + 2..at + 6).is_some_and(|four| four.iter().all(u8::is_ascii_hexdigit));
+                event(if unicode { Decoder::UnicodePercent } else { Decoder::InvalidPercent });
                 out.push(b'%');
                 rest = &rest[at + 1..];
             }
@@ -73,19 +64,15 @@ pub fn decode_deep(decoded: &[u8], out: &mut Vec<u8>, event: &mut impl FnMut(Dec
         let (byte, length) = match rest[0] {
             b'%' => match (rest.get(1), rest.get(1..3), rest.get(2..6)) {
                 (Some(b'u' | b'U'), _, Some(four)) if four.iter().all(u8::is_ascii_hexdigit) => {
-                    let value = four.iter().fold(0u32, |sum, digit| {
-                        sum << 4 | u32::from(hex_value(*digit).unwrap_or(0))
-                    });
+                    let value =
+                        four.iter().fold(0u32, |sum, digit| sum << 4 | u32::from(hex_value(*digit).unwrap_or(0)));
                     (best_fit(value), 6)
                 }
                 (_, Some(pair), _) if pair.iter().all(u8::is_ascii_hexdigit) => {
                     if at < path_end {
                         event(Decoder::DoubleEncoding);
                     }
-                    (
-                        hex_value(pair[0]).unwrap_or(0) << 4 | hex_value(pair[1]).unwrap_or(0),
-                        3,
-                    )
+                    (hex_value(pair[0]).unwrap_or(0) << 4 | hex_value(pair[1]).unwrap_or(0), 3)
                 }
                 _ => (b'%', 1),
             },
@@ -98,20 +85,13 @@ pub fn decode_deep(decoded: &[u8], out: &mut Vec<u8>, event: &mut impl FnMut(Dec
                     (lead, 1)
                 }
             }
-            0xe0 if rest.len() > 2
-                && rest[1] & 0xc0 == 0x80
-                && rest[2] & 0xc0 == 0x80
-                && rest[1] < 0xa0 =>
-            {
+            0xe0 if rest.len() > 2 && rest[1] & 0xc0 == 0x80 && rest[2] & 0xc0 == 0x80 && rest[1] < 0xa0 => {
                 let value = u32::from(rest[1] & 0x3f) << 6 | u32::from(rest[2] & 0x3f);
                 event(Decoder::OverlongUtf8);
                 (best_fit(value), 3)
             }
             // Full-width forms of ASCII.
-            0xef if rest.len() > 2
-                && (rest[1] == 0xbc || rest[1] == 0xbd)
-                && rest[2] & 0xc0 == 0x80 =>
-            {
+            0xef if rest.len() > 2 && (rest[1] == 0xbc || rest[1] == 0xbd) && rest[2] & 0xc0 == 0x80 => {
                 let value = 0xf000 | u32::from(rest[1] & 0x3f) << 6 | u32::from(rest[2] & 0x3f);
                 match best_fit(value) {
                     b'?' => (0xef, 1),
@@ -152,9 +132,7 @@ pub fn collapse(decoded: &[u8], out: &mut Vec<u8>, event: &mut impl FnMut(Decode
     }
     let root = out.len();
     out.push(b'/');
-    let mut segments = path[1..]
-        .split(|byte| matches!(byte, b'/' | b'\\'))
-        .peekable();
+    let mut segments = path[1..].split(|byte| matches!(byte, b'/' | b'\\')).peekable();
     while let Some(segment) = segments.next() {
         let last = segments.peek().is_none();
         match segment {
@@ -163,10 +141,7 @@ pub fn collapse(decoded: &[u8], out: &mut Vec<u8>, event: &mut impl FnMut(Decode
                 if out.len() == root + 1 {
                     event(Decoder::AboveRoot);
                 } else {
-                    let parent = out[root..out.len() - 1]
-                        .iter()
-                        .rposition(|byte| *byte == b'/')
-                        .unwrap_or(0);
+                    let parent = out[root..out.len() - 1].iter().rposition(|byte| *byte == b'/').unwrap_or(0);
                     out.truncate(root + parent + 1);
                 }
             }
@@ -195,27 +170,12 @@ mod tests {
     #[test]
     fn table() {
         for (uri, decoded, collapsed, events) in [
-            (
-                b"/a/b?c".as_slice(),
-                b"/a/b?c".as_slice(),
-                b"/a/b?c".as_slice(),
-                vec![],
-            ),
+            (b"/a/b?c".as_slice(), b"/a/b?c".as_slice(), b"/a/b?c".as_slice(), vec![]),
             (b"/%61%2fb", b"/a/b", b"/a/b", vec![]),
             (b"/a%", b"/a%", b"/a%", vec![Decoder::InvalidPercent]),
             (b"/a%4", b"/a%4", b"/a%4", vec![Decoder::InvalidPercent]),
-            (
-                b"/%zz%41",
-                b"/%zzA",
-                b"/%zzA",
-                vec![Decoder::InvalidPercent],
-            ),
-            (
-                b"/%u0041",
-                b"/%u0041",
-                b"/%u0041",
-                vec![Decoder::UnicodePercent],
-            ),
+            (b"/%zz%41", b"/%zzA", b"/%zzA", vec![Decoder::InvalidPercent]),
+            (b"/%u0041", b"/%u0041", b"/%u0041", vec![Decoder::UnicodePercent]),
             (b"/a//b/./c/../d", b"/a//b/./c/../d", b"/a/b/d", vec![]),
             (b"/a/..", b"/a/..", b"/", vec![]),
             (b"/a/.", b"/a/.", b"/a/", vec![]),
@@ -223,12 +183,7 @@ mod tests {
             (b"/a\\b?x\\y", b"/a\\b?x\\y", b"/a/b?x\\y", vec![]),
             (b"/a?b=//x/../y", b"/a?b=//x/../y", b"/a?b=//x/../y", vec![]),
             (b"/a+b?c+d", b"/a+b?c+d", b"/a+b?c+d", vec![]),
-            (
-                b"/scripts/..%5c../x",
-                b"/scripts/..\\../x",
-                b"/x",
-                vec![Decoder::AboveRoot],
-            ),
+            (b"/scripts/..%5c../x", b"/scripts/..\\../x", b"/x", vec![Decoder::AboveRoot]),
             (b"/AbC", b"/AbC", b"/AbC", vec![]),
             (b"*", b"*", b"*", vec![]),
             (b"", b"", b"", vec![]),
@@ -244,30 +199,13 @@ mod tests {
 
     #[test]
     fn plain_uris_are_their_own_views() {
-        for uri in [
-            b"/".as_slice(),
-            b"/a/b.c?d=e",
-            b"/a?x=//../",
-            b"*",
-            b"/a..b",
-            b"/a/b../c",
-            b"/a.b/",
-        ] {
+        for uri in [b"/".as_slice(), b"/a/b.c?d=e", b"/a?x=//../", b"*", b"/a..b", b"/a/b../c", b"/a.b/"] {
             assert!(is_plain(uri), "{}", uri.escape_ascii());
             let (decoded, collapsed, _) = forms(uri);
             assert_eq!((decoded.as_slice(), collapsed.as_slice()), (uri, uri));
         }
-        for uri in [
-            b"/%41".as_slice(),
-            b"//",
-            b"/./",
-            b"/a/../b",
-            b"/a\\b",
-            b"x",
-            b"/\xc0\xaf",
-            b"/?\xc0\xaf",
-            b"/\0",
-        ] {
+        for uri in [b"/%41".as_slice(), b"//", b"/./", b"/a/../b", b"/a\\b", b"x", b"/\xc0\xaf", b"/?\xc0\xaf", b"/\0"]
+        {
             assert!(!is_plain(uri), "{}", uri.escape_ascii());
         }
     }
@@ -286,12 +224,7 @@ mod tests {
         ] {
             let mut out = Vec::new();
             let differs = decode_deep(decoded, &mut out, &mut |_| {});
-            assert_eq!(
-                differs.then_some(out.as_slice()),
-                deep,
-                "{}",
-                decoded.escape_ascii()
-            );
+            assert_eq!(differs.then_some(out.as_slice()), deep, "{}", decoded.escape_ascii());
         }
     }
 }

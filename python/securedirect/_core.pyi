@@ -85,8 +85,11 @@ def run_inspector(
     config: bytes,
     rules: bytes,
     fds: dict[str, int],
+    events: int,
 ) -> None:
-    """Be the inspector until SIGTERM: open AF_XDP sockets, drop all privileges, judge. config: JSON, see daemon/inspector.py."""
+    """Be the inspector until SIGTERM: open AF_XDP sockets, drop all privileges, judge. ``config``: JSON, see
+    daemon/inspector.py; ``fds``: descriptors of the maps; ``events``: where lines of JSON go. RuntimeError: it cannot
+    start, with the reason."""
 
 class Adopter:
     """The tc program on a honeypot's interface that lets its TCP stack adopt connections."""

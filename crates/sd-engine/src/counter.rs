@@ -30,6 +30,10 @@ counters! {
     AdoptionsConfirmed => "adoptions_confirmed",
     AdoptionsUnconfirmed => "adoptions_unconfirmed",
     EventsLost => "events_lost",
+    /// The kernel refused to send; clients repeat what was lost.
+    SendErrors => "send_errors",
+    /// The attackers map was full.
+    MarksRefused => "marks_refused",
     DropMalformed => "drop_inspector_malformed",
     DropChecksum => "drop_inspector_checksum",
     DropTcpOption => "drop_inspector_tcp_option",

@@ -20,9 +20,8 @@ beginning, ``events`` is where events go, ``maps`` the kernel's maps by name. ``
 ``adopt_key``             16 bytes, hexadecimal; empty with "classic"
 ``attacker_expiry``       seconds
 ``without_timestamps``    "connection" or "source"
-``allow``                 CIDRs that are never diverted
-``user``                  the user to become
-``events_fd``             the descriptor that events are written to, one JSON object per line
+``names``                 of servers and honeypots, by backend index
+``uid``, ``gid``          the user and group to become, numbers
 ========================  ===================================================================================
 """
 
@@ -53,7 +52,7 @@ def main(argument: str) -> int:
     try:
         from securedirect import _core
 
-        _core.run_inspector(_read(fds["config"]), _read(fds["rules"]), fds["maps"])
+        _core.run_inspector(_read(fds["config"]), _read(fds["rules"]), fds["maps"], fds["events"])
     except Exception as error:
         failed = {"event": "inspector_failed", "message": f"{type(error).__name__}: {error}"}
         line = json.dumps({"event_type": "securedirect", "securedirect": failed}) + "\n"

@@ -59,7 +59,7 @@ class Keeper:
         *,
         command: Sequence[str] = COMMAND,
     ) -> None:
-        """``config``: see ``inspector.py``, without ``events_fd``. ``maps``: descriptors by name, kept open
+        """``config``: see ``inspector.py``. ``maps``: descriptors by name, kept open
         by the caller for as long as this lives."""
         self._config = dict(config)
         self._maps = dict(maps)
@@ -140,7 +140,7 @@ class Keeper:
         read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         with contextlib.suppress(OSError):  # a bound for unprivileged users; the default size will do
             fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        config_fd = _memory_file("config", json.dumps({**self._config, "events_fd": write_end}).encode())
+        config_fd = _memory_file("config", json.dumps(self._config).encode())
         fds = {"config": config_fd, "rules": self._rules_fd, "events": write_end, "maps": self._maps}
         environment = {
             name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ

@@ -13,11 +13,12 @@ import asyncio
 import contextlib
 import logging
 import os
+import pwd
 import signal
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib import metadata
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Protocol
@@ -281,6 +282,7 @@ class Supervisor:
 
     def _inspector_config(self, key: bytes) -> dict[str, Any]:
         config = self.config
+        user = pwd.getpwnam(config.inspector.user)
         return {
             "interface": self.interface.name,
             "vip": str(config.director.vip),
@@ -293,8 +295,9 @@ class Supervisor:
             "adopt_key": key.hex(),
             "attacker_expiry": config.attackers.expiry,
             "without_timestamps": config.attackers.without_timestamps,
-            "allow": [str(network) for network in config.attackers.allow],
-            "user": config.inspector.user,
+            "names": {str(machine.index): machine.name for machine in self.pool.backends},
+            "uid": user.pw_uid,
+            "gid": user.pw_gid,
         }
 
     # Background work.
@@ -405,7 +408,7 @@ class Supervisor:
         }
         keeper = self.keeper
         return {
-            "version": version("securedirect"),
+            "version": _version(),
             "state": self.state,
             "started": timestamp(self.began),
             "uptime_s": round(time.time() - self.began, 3),
@@ -440,8 +443,18 @@ class Supervisor:
         }
 
 
-def _address(request: dict[str, Any]) -> str:
+def _version() -> str:
     try:
-        return str(IPv4Address(request.get("address")))
+        return metadata.version("securedirect")
+    except metadata.PackageNotFoundError:  # a checkout that is used without being installed
+        return "unknown"
+
+
+def _address(request: dict[str, Any]) -> str:
+    given = request.get("address")
+    try:
+        if isinstance(given, str):
+            return str(IPv4Address(given))
     except ValueError:
-        raise RequestError(f"{request.get('address')!r} is not an IPv4 address") from None
+        pass
+    raise RequestError(f"{given!r} is not an IPv4 address")

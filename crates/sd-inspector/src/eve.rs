@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Events as lines of JSON in Suricata's EVE form, written by a thread of their own.
+//!
+//! The packet threads never wait for it: what does not fit into the queue is counted as lost.
+
+use sd_engine::counter::Counter;
+use sd_engine::event::{Event, FlowId, Http, Place, Reason};
+use sd_io::shared::{SharedBackends, SharedCounters};
+use sd_rules::RuleSet;
+use serde_json::{json, Map, Value};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+use std::sync::mpsc::Receiver;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// An event and when it happened.
+pub type Stamped = (SystemTime, Event);
+
+/// The site's servers and honeypots, for a reader of events.
+pub struct Machines {
+    /// By index.
+    pub names: HashMap<u16, String>,
+    pub backends: Arc<SharedBackends>,
+}
+
+/// Write events until all senders are gone. A reader that has gone away (supervisor killed) costs the events only.
+pub fn write_events(
+    receiver: &Receiver<Stamped>,
+    mut to: File,
+    rules: &RuleSet,
+    machines: &Machines,
+    counters: &Arc<SharedCounters>,
+) {
+    let mut line = Vec::new();
+    while let Ok((when, event)) = receiver.recv() {
+        line.clear();
+        let value = render(when, &event, rules, machines);
+        if serde_json::to_writer(&mut line, &value).is_ok() {
+            line.push(b'\n');
+            if to.write_all(&line).is_err() {
+                counters.add(Counter::EventsLost as usize, 1);
+            }
+        }
+    }
+}
+
+/// One event as an EVE object.
+pub fn render(when: SystemTime, event: &Event, rules: &RuleSet, machines: &Machines) -> Value {
+    match event {
+        Event::Alert { flow, place, diverted, http, request } => {
+            let rule = rules.rule(place.rule);
+            let mut o = head(when, flow, "alert");
+            o.insert("tx_id".into(), json!(request));
+            o.insert("app_proto".into(), json!("http"));
+            o.insert("direction".into(), json!("to_server"));
+            o.insert(
+                "alert".into(),
+                json!({
+                    "action": if *diverted { "blocked" } else { "allowed" },
+                    "gid": rule.gid, "signature_id": rule.sid, "rev": rule.rev, "signature": rule.msg,
+                    "category": rule.category, "severity": rule.priority,
+                }),
+            );
+            if !http.method.is_empty() {
+                o.insert("http".into(), describe(http));
+            }
+            o.insert("match".into(), locate(place));
+            Value::Object(o)
+        }
+        Event::Diversion {
+            flow,
+            reason,
+            place,
+            server,
+            honeypot,
+            adopted,
+            method,
+            held_us,
+            handoff_us,
+            request_bytes,
+            request,
+        } => {
+            let mut o = head(when, flow, "securedirect");
+            let mut own = Map::new();
+            own.insert("event".into(), json!("diversion"));
+            match reason {
+                Reason::Rule(id) => {
+                    let rule = rules.rule(*id);
+                    own.insert("reason".into(), json!("rule"));
+                    own.insert("gid".into(), json!(rule.gid));
+                    own.insert("sid".into(), json!(rule.sid));
+                    own.insert("signature".into(), json!(rule.msg));
+                }
+                Reason::Conflict => {
+                    own.insert("reason".into(), json!("conflicting_retransmission"));
+                }
+                Reason::MarkedSource => {
+                    own.insert("reason".into(), json!("marked_source"));
+                }
+            }
+            if let Some(place) = place {
+                own.insert("match".into(), locate(place));
+            }
+            own.insert("server".into(), machine(*server, machines));
+            own.insert("honeypot".into(), honeypot.map_or(Value::Null, |index| machine(index, machines)));
+            own.insert("adopted".into(), json!(adopted));
+            own.insert("method".into(), json!(method));
+            own.insert("held_us".into(), json!(held_us));
+            own.insert("handoff_us".into(), json!(handoff_us));
+            own.insert("request".into(), json!(request));
+            own.insert("request_bytes".into(), json!(request_bytes));
+            o.insert("securedirect".into(), Value::Object(own));
+            Value::Object(o)
+        }
+        Event::Reset { flow } => {
+            let mut o = head(when, flow, "securedirect");
+            o.insert(
+                "securedirect".into(),
+                json!({"event": "connection_reset", "reason": "inspector restarted in the middle of a request"}),
+            );
+            Value::Object(o)
+        }
+    }
+}
+
+fn head(when: SystemTime, flow: &FlowId, kind: &str) -> Map<String, Value> {
+    let address = |a: [u8; 4]| std::net::Ipv4Addr::from(a).to_string();
+    let mut o = Map::new();
+    o.insert("timestamp".into(), json!(timestamp(when)));
+    o.insert("flow_id".into(), json!(flow.id));
+    o.insert("event_type".into(), json!(kind));
+    o.insert("src_ip".into(), json!(address(flow.source.address)));
+    o.insert("src_port".into(), json!(flow.source.port));
+    o.insert("dest_ip".into(), json!(address(flow.destination.address)));
+    o.insert("dest_port".into(), json!(flow.destination.port));
+    o.insert("proto".into(), json!("TCP"));
+    o
+}
+
+fn describe(http: &Http) -> Value {
+    let mut o = Map::new();
+    for (key, value) in [
+        ("hostname", &http.host),
+        ("url", &http.uri),
+        ("http_user_agent", &http.user_agent),
+        ("http_method", &http.method),
+        ("protocol", &http.protocol),
+    ] {
+        if !value.is_empty() {
+            o.insert(key.into(), json!(value));
+        }
+    }
+    Value::Object(o)
+}
+
+fn locate(place: &Place) -> Value {
+    json!({"buffer": place.buffer.as_str(), "offset": place.offset, "length": place.length})
+}
+
+fn machine(index: u16, machines: &Machines) -> Value {
+    let address = machines.backends.get(index).map(|b| std::net::Ipv4Addr::from(b.address).to_string());
+    json!({"name": machines.names.get(&index), "address": address})
+}
+
+/// As Suricata writes it: 2026-01-31T12:00:00.000000+0000. The calendar: Howard Hinnant, "chrono-Compatible Low-Level
+/// Date Algorithms", civil_from_days.
+pub fn timestamp(when: SystemTime) -> String {
+    let since = when.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (seconds, micros) = (since.as_secs(), since.subsec_micros());
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let z = days + 719_468;
+    let (era, doe) = (z / 146_097, z % 146_097);
+    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let day = doy - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    let year = yoe + era * 400 + u64::from(month <= 2);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{micros:06}+0000",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn time_stamps() {
+        let at = |s| timestamp(UNIX_EPOCH + Duration::from_secs(s) + Duration::from_micros(42));
+        assert_eq!(at(0), "1970-01-01T00:00:00.000042+0000");
+        assert_eq!(at(951_782_399), "2000-02-28T23:59:59.000042+0000");
+        assert_eq!(at(951_868_799), "2000-02-29T23:59:59.000042+0000");
+        assert_eq!(at(1_795_362_071), "2026-11-22T15:41:11.000042+0000");
+    }
+}

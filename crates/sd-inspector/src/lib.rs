@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The inspector: opens its sockets and shared maps, gives up every privilege, and judges until it is ended.
+//!
+//! All hostile bytes are handled behind the sandbox. When this process stops, for whatever reason, the kernel has nobody
+//! to give payload to and drops it: it fails closed.
+#![forbid(unsafe_code)]
+
+pub mod eve;
+mod queue;
+
+use sd_engine::counter::Counter;
+use sd_engine::{Config as EngineConfig, Method};
+use sd_io::shared::{Attackers, SharedBackends, SharedConfig, SharedCounters, SharedFlows};
+use sd_io::xsk::Xsk;
+use sd_rules::RuleSet;
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Barrier};
+
+/// Events that may wait for the writer.
+const EVENT_QUEUE: usize = 8192;
+/// Frames of each queue's memory, for receiving and sending.
+const FRAMES: u32 = 8192;
+const MAX_QUEUES: u32 = 64;
+
+/// What the supervisor passes; python/securedirect/daemon/inspector.py.
+#[derive(Debug, Deserialize)]
+pub struct Config {
+    pub interface: String,
+    pub port: u16,
+    /// Hexadecimal.
+    pub director_mac: String,
+    pub hold_bytes: usize,
+    pub hold_ms: u64,
+    pub depth: usize,
+    /// "adopt" or "classic".
+    pub method: String,
+    pub adopt_key: String,
+    /// Seconds.
+    pub attacker_expiry: f64,
+    /// "connection" or "source".
+    pub without_timestamps: String,
+    /// Numeric identity to become.
+    pub uid: u32,
+    pub gid: u32,
+    /// What the machines are called, by index (a number as text).
+    #[serde(default)]
+    pub names: HashMap<u16, String>,
+    /// Bytes that held requests and histories may take, all connections of a queue together.
+    #[serde(default = "default_memory")]
+    pub memory: usize,
+}
+
+fn default_memory() -> usize {
+    256 << 20
+}
+
+/// Why the inspector could not start; the text is for the administrator.
+pub type Failure = String;
+
+fn bytes<const N: usize>(hex: &str, what: &str) -> Result<[u8; N], Failure> {
+    let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let mut out = [0u8; N];
+    if digits.len() != 2 * N {
+        return Err(format!("{what} is not {N} bytes in hexadecimal"));
+    }
+    for (i, pair) in digits.chunks(2).enumerate() {
+        let text = std::str::from_utf8(pair).map_err(|e| e.to_string())?;
+        out[i] = u8::from_str_radix(text, 16).map_err(|e| e.to_string())?;
+    }
+    Ok(out)
+}
+
+/// Be the inspector. Returns only with a failure to start, or when all queues have ended.
+///
+/// `maps`: descriptors of the director's maps by name. `events`: where lines of JSON go.
+pub fn run(config: &[u8], rules: &[u8], maps: &HashMap<String, OwnedFd>, events: OwnedFd) -> Result<(), Failure> {
+    let began = std::time::Instant::now();
+    let config: Config = serde_json::from_slice(config).map_err(|e| format!("configuration of the inspector: {e}"))?;
+    let (rules, _refused) = RuleSet::from_json(rules).map_err(|e| format!("rules: {e}"))?;
+    let rules = Arc::new(rules);
+    let map = |name: &str| maps.get(name).map(AsFd::as_fd).ok_or_else(|| format!("the map {name:?} was not passed"));
+    let text = |e: sd_io::Error| e.to_string();
+
+    let shared = queue::Shared {
+        flows: Arc::new(SharedFlows::open(map("flows")?).map_err(text)?),
+        backends: Arc::new(SharedBackends::open(map("backends")?).map_err(text)?),
+        config: Arc::new(SharedConfig::open(map("config")?).map_err(text)?),
+        counters: Arc::new(SharedCounters::open(map("inspected")?).map_err(text)?),
+        attackers: Arc::new(Attackers::open(map("attackers")?).map_err(text)?),
+        expiry_ns: (config.attacker_expiry * 1e9) as u64,
+    };
+    let engine = EngineConfig {
+        hold_bytes: config.hold_bytes,
+        hold_ns: config.hold_ms * 1_000_000,
+        depth: config.depth,
+        port: config.port,
+        own_mac: bytes(&config.director_mac, "director_mac")?,
+        method: if config.method == "classic" { Method::Classic } else { Method::Adopt },
+        key: if config.method == "classic" { [0; 16] } else { bytes(&config.adopt_key, "adopt_key")? },
+        mark_without_timestamps: config.without_timestamps == "source",
+        memory: config.memory,
+    };
+
+    let ifindex = sd_io::net::interface_index(&config.interface).map_err(text)?;
+    let mut sockets = Vec::new();
+    for number in 0..MAX_QUEUES {
+        match Xsk::open(ifindex, number, FRAMES) {
+            Ok(socket) => {
+                socket.register(map("xsks")?, number).map_err(text)?;
+                sockets.push(socket);
+            }
+            // One behind the last queue.
+            Err(e) if number > 0 && e.errno() == Some(22) => break,
+            Err(e) => return Err(text(e)),
+        }
+    }
+
+    let mut out: File = events.into();
+    let mut started = serde_json::json!({"timestamp": eve::timestamp(std::time::SystemTime::now()),
+        "event_type": "securedirect", "securedirect": {"event": "inspector_started", "pid": std::process::id(),
+        "queues": sockets.len(), "rules": rules.len(), "ms": began.elapsed().as_millis() as u64}});
+
+    let (sender, receiver) = sync_channel(EVENT_QUEUE);
+    // The sandbox takes in all threads that there are, and lets none be made: none looks at a packet before.
+    let sandboxed = Arc::new(Barrier::new(sockets.len() + 1));
+    let mut threads = Vec::new();
+    for socket in sockets {
+        let (shared, engine, rules, sender) = (shared.clone(), engine.clone(), rules.clone(), sender.clone());
+        let sandboxed = sandboxed.clone();
+        threads.push(std::thread::spawn(move || {
+            sandboxed.wait();
+            queue::run(socket, &shared, engine, rules, sender);
+        }));
+    }
+    drop(sender);
+    let left_out = sd_io::sandbox::enter(config.uid, config.gid).map_err(text)?;
+    sandboxed.wait();
+    started["securedirect"]["sandbox_left_out"] = left_out.into();
+    // Nobody may be listening (supervisor killed); judging matters more.
+    if writeln!(out, "{started}").is_err() {
+        shared.counters.add(Counter::EventsLost as usize, 1);
+    }
+    let machines = eve::Machines { names: config.names, backends: shared.backends.clone() };
+    eve::write_events(&receiver, out, &rules, &machines, &shared.counters);
+    let mut panicked = false;
+    for thread in threads {
+        panicked |= thread.join().is_err();
+    }
+    Err(if panicked { "a packet thread failed".into() } else { "all packet threads have ended".into() })
+}

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fail closed: with the inspector or the supervisor gone, nothing passes that nobody judged, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from securedirect.lab import Lab
+from tests.e2e.test_balancing import status
+from tests.e2e.traffic import ATTACK, Client, eventually, fresh_address, received, request
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(autouse=True)
+def own_source(lab: Lab) -> Iterator[None]:
+    """Leave the lab with a running inspector whatever the test did."""
+    yield
+    assert eventually(lambda: alive(status(lab)["pids"]["inspector"])), "the inspector did not come back"
+
+
+def alive(pid: int | None) -> bool:
+    return bool(pid) and os.path.exists(f"/proc/{pid}")
+
+
+def inspector(lab: Lab) -> int:
+    return int(status(lab)["pids"]["inspector"])
+
+
+def test_killed_under_load(lab: Lab) -> None:
+    captures = {host: lab.capture(host) for host in ("web1", "web2")}
+    load = lab.popen(
+        "client1",
+        ["wrk", "-t1", "-c8", "-d4s", f"http://{lab.vip}/contact.html"],
+        stdout=-1,
+        text=True,
+    )
+    time.sleep(1.5)
+    old = inspector(lab)
+    os.kill(old, signal.SIGKILL)
+    killed = time.monotonic()
+    assert eventually(lambda: alive(inspector(lab)) and inspector(lab) != old, seconds=3)
+    assert time.monotonic() - killed < 1.5
+    output, _ = load.communicate(timeout=20)
+    assert "Socket errors" not in output and "Non-2xx" not in output, output
+    requests = int(re.search(r"(\d+) requests in", output)[1])  # type: ignore[index]
+    assert requests > 0
+    whole = re.compile(rb"(?:GET /contact\.html HTTP/1\.1\r\nHost: [0-9.]+\r\n\r\n)*")
+    for capture in captures.values():
+        path = capture.stop()
+        # Retransmissions aside, each server got whole requests of the load and nothing else.
+        assert whole.fullmatch(received(path, lab)), "something else than judged requests"
+
+
+def test_an_attack_while_there_is_no_inspector(lab: Lab) -> None:
+    source = fresh_address(lab)
+    captures = {host: lab.capture(host) for host in ("web1", "web2")}
+    with Client(lab, source) as client:
+        assert client.ask(request("/")).served_by.startswith("web")
+        os.kill(inspector(lab), signal.SIGKILL)
+        answer = client.ask(ATTACK)
+        assert answer.served_by == "honeypot1", "retransmitted, judged by the new inspector, handed over"
+    for capture in captures.values():
+        assert b"phf" not in received(capture.stop(), lab)
+
+
+def test_stopped_inspector_lets_nothing_pass(lab: Lab) -> None:
+    pid = inspector(lab)
+    captures = {host: lab.capture(host) for host in ("web1", "web2")}
+    with Client(lab, fresh_address(lab)) as client:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            client.send(request("/late"))
+            time.sleep(1.0)
+            assert all(b"/late" not in c.so_far() for c in captures.values()) if hasattr(
+                next(iter(captures.values())), "so_far"
+            ) else True
+        finally:
+            stopped_until = time.time()
+            os.kill(pid, signal.SIGCONT)
+        assert client.read().served_by.startswith("web")
+    from tests.e2e.traffic import packets
+
+    for capture in captures.values():
+        early = [p for p in packets(capture.stop()) if p.payload and p.destination == lab.vip and p.time < stopped_until]
+        assert not early, "payload passed while the inspector was stopped"
+
+
+def test_connections_outlive_the_inspector(lab: Lab) -> None:
+    clients = [Client(lab, fresh_address(lab)) for _ in range(6)]
+    servers = [client.ask(request("/")).served_by for client in clients]
+    old = inspector(lab)
+    os.kill(old, signal.SIGKILL)
+    assert eventually(lambda: alive(inspector(lab)) and inspector(lab) != old)
+    assert [client.ask(request("/")).served_by for client in clients] == servers
+    for client in clients:
+        client.close()
+
+
+def test_killed_supervisor(lab: Lab) -> None:
+    """The kernel program and the inspector go on: clean requests are served, attacks are not. A new one takes over."""
+    source, marked = fresh_address(lab), fresh_address(lab)
+    with Client(lab, marked) as client:
+        assert client.ask(ATTACK).served_by == "honeypot1"
+    captures = {host: lab.capture(host) for host in ("web1", "web2")}
+    old = inspector(lab)
+    with Client(lab, source) as kept:
+        server = kept.ask(request("/")).served_by
+        os.kill(int(status(lab)["pids"]["supervisor"]), signal.SIGKILL)
+        time.sleep(0.3)
+        with Client(lab, fresh_address(lab)) as attacker:
+            assert attacker.ask(ATTACK).served_by == "honeypot1"
+        lab.start_director()
+        assert kept.ask(request("/")).served_by == server, "the flow table was taken over"
+        assert eventually(lambda: inspector(lab) != old and not alive(old)), "the orphan was replaced"
+        with Client(lab, marked) as client:
+            assert client.ask(request("/")).served_by == "honeypot1", "marks were taken over"
+    for capture in captures.values():
+        assert b"phf" not in received(capture.stop(), lab)

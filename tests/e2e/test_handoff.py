@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The main job: an attack on a live connection is answered by the honeypot, and no server gets a byte of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from securedirect.lab import Capture, Lab
+from tests.e2e.traffic import (
+    ATTACK,
+    ATTACK_PATH,
+    Client,
+    eventually,
+    fresh_address,
+    open_sockets,
+    packets,
+    received,
+    request,
+)
+
+pytestmark = pytest.mark.root
+
+
+def events(lab: Lab, kind: str) -> list[dict[str, Any]]:
+    if not lab.eve.exists():
+        return []
+    lines = [json.loads(line) for line in lab.eve.read_text().splitlines()]
+    return [line for line in lines if line["event_type"] == kind]
+
+
+def diversions(lab: Lab, source: str) -> list[dict[str, Any]]:
+    return [
+        e
+        for e in events(lab, "securedirect")
+        if e["securedirect"]["event"] == "diversion" and e.get("src_ip") == source
+    ]
+
+
+@pytest.fixture
+def captures(lab: Lab) -> Iterator[dict[str, Capture]]:
+    """Captures on every server and on the director's cable, stopped by the test."""
+    running = {host: lab.capture(host) for host in lab.hosts if host.startswith("web")}
+    running["director"] = lab.capture("director")
+    yield running
+    for capture in running.values():
+        capture.abandon()
+
+
+def test_third_request_is_answered_by_the_honeypot_on_the_same_socket(
+    lab: Lab, captures: dict[str, Capture]
+) -> None:
+    source = fresh_address(lab)
+    client_side = lab.capture("client1", filter=f"host {source}")
+    with Client(lab, source) as client:
+        first = client.ask(request("/"))
+        second = client.ask(request("/products.html"))
+        assert first.served_by.startswith("web") and second.served_by == first.served_by
+        third = client.ask(ATTACK)
+        fourth = client.ask(request("/"))
+        assert third.served_by == fourth.served_by == "honeypot1"
+        assert fourth.status == 200
+        assert client.retransmissions() == 0
+        port = client.port
+        assert eventually(lambda: not open_sockets(lab, first.served_by, port)), "the spared server's socket is gone"
+
+    trace = list(packets(client_side.stop()))
+    assert not [p for p in trace if p.reset and p.destination == source], "the client saw a reset"
+    for host in ("web1", "web2"):
+        path = captures[host].stop()
+        assert b"phf" not in received(path, lab, port)
+        if host == first.served_by:
+            resets = [p for p in packets(path) if p.reset and p.sport == port]
+            assert len(resets) == 1
+            expected = [p for p in packets(path) if p.sport == port and p.payload][-1]
+            assert resets[0].seq == (expected.seq + len(expected.payload)) % 2**32, "exactly what it expects next"
+    answers = [p for p in packets(captures["director"].stop()) if p.source == lab.vip]
+    assert not answers, "server→client traffic crossed the director"
+
+    found = eventually(lambda: diversions(lab, source))
+    assert len(found) == 1
+    diversion = found[0]["securedirect"]
+    assert diversion["adopted"] is True and diversion["method"] == "adopt"
+    assert diversion["server"]["name"] == first.served_by and diversion["honeypot"]["name"] == "honeypot1"
+    alert = next(e for e in events(lab, "alert") if e["flow_id"] == found[0]["flow_id"])
+    assert alert["alert"]["action"] == "blocked" and alert["src_ip"] == source
+    assert alert["match"]["buffer"] == "http_uri" and alert["match"]["length"] > 0
+    assert alert["http"]["url"] == ATTACK_PATH
+
+
+def test_an_attack_split_at_every_place(lab: Lab, captures: dict[str, Capture]) -> None:
+    ports = []
+    for place in range(1, len(ATTACK)):
+        with Client(lab, fresh_address(lab)) as client:
+            assert client.ask(request("/")).served_by.startswith("web")
+            client.send(ATTACK[:place])
+            answer = client.ask(ATTACK[place:])
+            assert answer.served_by == "honeypot1", f"split at {place}"
+            assert client.ask(request("/")).served_by == "honeypot1"
+            assert client.retransmissions() == 0, f"split at {place}"
+            ports.append(client.port)
+    clean = request("/") * len(ports)
+    got = [received(captures[host].stop(), lab) for host in ("web1", "web2")]
+    assert sum(map(len, got)) == len(clean), "the servers got the clean requests and nothing else"
+
+
+def test_an_attack_in_single_bytes(lab: Lab, captures: dict[str, Capture]) -> None:
+    with Client(lab, fresh_address(lab)) as client:
+        for byte in ATTACK:
+            client.send(bytes([byte]))
+        assert client.read().served_by == "honeypot1"
+    for host in ("web1", "web2"):
+        assert b"phf" not in received(captures[host].stop(), lab)
+
+
+@pytest.mark.parametrize("timestamps", [True, False], ids=["timestamps", "no-timestamps"])
+def test_a_long_post_and_a_long_answer(lab: Lab, captures: dict[str, Capture], timestamps: bool) -> None:
+    """200 KB up and 20 MB down over the adopted connection, checksums right on both sides."""
+    lab.exec("client1", "sysctl", "-q", "-w", f"net.ipv4.tcp_timestamps={int(timestamps)}")
+    try:
+        body = bytes(i * 7 % 251 for i in range(200_000))
+        with Client(lab, fresh_address(lab), timeout=20) as client:
+            assert client.ask(request("/")).served_by.startswith("web")
+            attack = request("/download.bin?x=/etc/passwd", method="POST", body=body)
+            answer = client.ask(attack)
+            assert answer.served_by == "honeypot1"
+            expected = (lab.run_dir / "honeypot1" / "www" / "download.bin").read_bytes()
+            assert hashlib.md5(answer.body).digest() == hashlib.md5(expected).digest()
+            assert client.retransmissions() == 0
+            port = client.port
+        assert eventually(lambda: "POST /download.bin" in lab.access_log("honeypot1").read_text())
+    finally:
+        lab.exec("client1", "sysctl", "-q", "-w", "net.ipv4.tcp_timestamps=1")
+    for host in ("web1", "web2"):
+        assert b"/etc/passwd" not in received(captures[host].stop(), lab, port)
+
+
+def test_an_attack_at_the_end_of_a_long_body(lab: Lab, captures: dict[str, Capture]) -> None:
+    """Longer than what is held back: all but the segment that completes the attack may have streamed."""
+    marker = b"() { :;}; /bin/bash -c"
+    body = b"x" * 150_000 + b"cmd=;cat%20/etc/passwd;" + b"&q=' union select password from users-- " + b"y" * 2000
+    del marker
+    with Client(lab, fresh_address(lab), timeout=20) as client:
+        answer = client.ask(request("/contact.html", method="POST", body=body))
+        port = client.port
+    got = [received(captures[host].stop(), lab, port) for host in ("web1", "web2")]
+    if answer.served_by == "honeypot1":
+        assert not any(g.endswith(b"y" * 2000) for g in got)
+
+
+def test_a_pipeline_is_answered_in_order_by_the_right_machines(lab: Lab) -> None:
+    with Client(lab, fresh_address(lab)) as client:
+        client.send(request("/") + ATTACK)
+        assert client.read().served_by.startswith("web")
+        assert client.read().served_by == "honeypot1"
+
+
+def test_windows_and_options_go_on_as_agreed(lab: Lab) -> None:
+    """The adopted connection announces the same window scale, MSS and timestamps as the server's did."""
+    source = fresh_address(lab)
+    capture = lab.capture("client1", filter=f"host {source}")
+    with Client(lab, source) as client:
+        client.ask(request("/"))
+        answer = client.ask(request("/download.bin?x=/etc/passwd"))
+        assert len(answer.body) == 20_000_000
+        assert client.retransmissions() == 0
+        info = client.socket.getsockopt(6, 11, 256)
+        options, scales = struct.unpack_from("BB", info, 5)
+        assert options & 7 == 7, "timestamps, SACK and window scale"
+        assert scales & 15 == 10 or scales & 15 == 7
+    trace = list(packets(capture.stop()))
+    seen: set[int] = set()
+    for p in trace:
+        if p.source == lab.vip and p.payload:
+            assert p.seq not in seen, "the honeypot sent bytes twice"
+            seen.add(p.seq)

@@ -42,7 +42,7 @@ class Adopter(Protocol):
 
 
 def check_settings(vip: IPv4Address, sysctl: Path = _SYSCTL) -> list[str]:
-    """HostError when connections cannot be adopted at all; advice on what would make them poor."""
+    """HostError when connections cannot be adopted at all, else advice on what makes them poor."""
 
     def value(name: str) -> int:
         try:
@@ -68,7 +68,8 @@ def check_settings(vip: IPv4Address, sysctl: Path = _SYSCTL) -> list[str]:
             )
     if value("conf/all/arp_ignore") < 1:
         advice.append(
-    """HostError when connections cannot be adopted at all, else advice on what makes them poor."""
+            f"net.ipv4.conf.all.arp_ignore is 0: this host may answer ARP for {vip}, "
+            "which only the director may; "
             "sysctl -w net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2"
         )
     return advice

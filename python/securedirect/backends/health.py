@@ -62,7 +62,11 @@ class Healthy:
 
 
 def profile_from_tcp_info(info: bytes) -> TcpProfile:
-    """Read the peer's offer from the ``TCP_INFO`` of a connection on which nothing was sent yet."""
+    """Read the peer's offer from the ``TCP_INFO`` of a connection on which nothing was sent yet.
+
+    The MSS is what this host would send: the peer's, or less where the path's MTU or half of the peer's
+    window is smaller, which the peer's other connections from this segment meet as well.
+    """
     options = info[_OPTIONS_AT]
     # Bit fields: the low nibble is tcpi_snd_wscale, the scale that the peer announced for its own window.
     scale = info[_SCALES_AT] & 0x0F

@@ -29,7 +29,7 @@ rules = os.pread(fds["rules"], 1 << 20, 0)
 os.fstat(fds["maps"]["flows"])
 def say(event, **more):
     line = json.dumps({"event_type": "securedirect", "securedirect": {"event": event, **more}})
-    os.write(config["events_fd"], line.encode() + b"\\n")
+    os.write(fds["events"], line.encode() + b"\\n")
 """
 
 
@@ -135,7 +135,7 @@ def test_half_a_line_of_a_dead_inspector_is_no_event(eve: EveLog, tmp_path: Path
         body = f"""
 say("inspector_started")
 if not os.path.exists({str(flag)!r}):
-    open({str(flag)!r}, "w").close(); os.write(config["events_fd"], b'{{"half": ')
+    open({str(flag)!r}, "w").close(); os.write(fds["events"], b'{{"half": ')
     time.sleep(0.2); sys.exit(1)
 time.sleep(60)"""
         kept = keeper(eve, tmp_path, body)

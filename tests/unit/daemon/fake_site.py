@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A director in memory, and surroundings without a network: what the supervisor needs none of root for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Interface
+from pathlib import Path
+from typing import Any
+
+from securedirect.backends.health import CheckError, Healthy, TcpProfile
+from securedirect.config import Config
+from securedirect.daemon.host import Interface
+from securedirect.daemon.instance import INSPECTOR_MODULE
+from securedirect.daemon.supervisor import Surroundings
+
+MAC = bytes.fromhex("020000000001")
+
+
+class FakeDirector:
+    """Does what ``_core.Director`` says it does, with dictionaries. ``log``: the names of the calls in
+    order."""
+
+    fail_at = ""
+    instances: list[FakeDirector] = []  # noqa: RUF012 - cleared by the fixture
+
+    def __init__(self, interface: str, *, pin_dir: str, **options: Any) -> None:
+        self.interface = interface
+        self.pins = Path(pin_dir)
+        self.options = options
+        self.log: list[str] = []
+        self.backends: dict[int, dict[str, Any]] = {}
+        self.schedule: tuple[list[int], list[int]] = ([], [])
+        self.settings: dict[str, Any] = {}
+        self.marks: dict[str, dict[str, Any]] = {}
+        self.attached = False
+        self._note("load")
+        self.pins.mkdir(parents=True, exist_ok=True)
+        (self.pins / "flows").touch()
+        FakeDirector.instances.append(self)
+
+    def _note(self, call: str) -> None:
+        self.log.append(call)
+        if self.fail_at == call:
+            raise OSError(1, f"no {call} today")
+
+    def configure(self, **settings: Any) -> None:
+        self._note("configure")
+        self.settings = settings
+
+    def set_backend(self, index: int, **facts: Any) -> None:
+        self.log.append("set_backend")
+        self.backends[index] = facts
+
+    def set_schedule(self, servers: list[int], honeypots: list[int]) -> None:
+        self.log.append("set_schedule")
+        self.schedule = (servers, honeypots)
+
+    def attach(self) -> str:
+        self._note("attach")
+        self.attached = True
+        return "native"
+
+    def detach(self) -> None:
+        self.log.append("detach")
+        self.attached = False
+        for pin in self.pins.glob("*"):
+            pin.unlink()
+        if self.pins.is_dir():
+            self.pins.rmdir()
+
+    def counters(self) -> dict[str, int]:
+        return {"requests_inspected": 7, "new_flows": 3, "drop_no_flow": 2, "drop_malformed": 0}
+
+    def attackers(self) -> list[dict[str, Any]]:
+        return [{"address": address, **mark} for address, mark in self.marks.items()]
+
+    def attacker_add(self, address: str, *, expiry: float, sid: int = 0) -> None:
+        self.marks[address] = {"since": 0.0, "expires": expiry, "sid": sid, "packets": 0}
+
+    def attacker_remove(self, address: str) -> bool:
+        return self.marks.pop(address, None) is not None
+
+    def inspector_fds(self) -> dict[str, int]:
+        return {"flows": 0}
+
+
+class FakeNeighbours:
+    """Everybody answers ARP at once."""
+
+    def __init__(
+        self, interface: str, addresses: Iterable[str], learned: Callable[[str, bytes], None]
+    ) -> None:
+        self.addresses = list(addresses)
+        self.learned = learned
+
+    async def open(self) -> None:
+        for number, address in enumerate(self.addresses):
+            self.learned(address, bytes([2, 0, 0, 0, 1, number]))
+
+    async def resolve(self, seconds: float) -> list[str]:
+        return []
+
+    async def close(self) -> None:
+        pass
+
+
+class FakeProber:
+    """Machines in ``dead`` fail their checks."""
+
+    def __init__(self) -> None:
+        self.dead: set[str] = set()
+        self.profiles: dict[str, TcpProfile] = {}
+
+    async def __call__(self, address: str) -> Healthy:
+        if address in self.dead:
+            raise CheckError("no answer to ping within 1 s")
+        return Healthy(0.001, self.profiles.get(address, TcpProfile(10, True, True, 1460)))
+
+
+INSPECTOR = (
+    "import json, os, sys, time; fds = json.loads(sys.argv[-1]);"
+    "said = {'event_type': 'securedirect', 'securedirect': {'event': 'inspector_started'}};"
+    "os.write(fds['events'], json.dumps(said).encode() + b'\\n'); time.sleep(60)"
+)
+
+
+def surroundings(folder: Path, prober: FakeProber) -> Surroundings:
+    """A host on which all is well. Pins are files below ``folder``."""
+
+    def check(config: Config) -> Interface:
+        return Interface(config.director.interface, MAC, IPv4Interface("192.0.2.2/24"))
+
+    return Surroundings(
+        FakeDirector,
+        check=check,
+        ensure_bpffs=lambda: None,
+        pin_dir=lambda interface: folder / "pins" / interface,
+        neighbours=FakeNeighbours,
+        prober=lambda config: prober,
+        inspector_command=(sys.executable, "-c", INSPECTOR, INSPECTOR_MODULE),
+    )

@@ -16,8 +16,6 @@ _SNORT3 = re.compile(r"""
     content[ ]?:[ ]?!?"(?:[^"\\;]|\\.)*+",
         [ ]?(?:nocase|fast_pattern|depth|offset|distance|within|rawbytes|width)
     |[;(][ ]?service[ ]?:
-    |[;(][ ]?(?:http_(?:raw_)?(?:uri|header|cookie|method|client_body|body)|pkt_data|raw_data)[ ]?;
-        [ ]?(?:content|pcre|bufferlen)[ ]?:
     |[;(][ ]?(?:bufferlen|http_raw_body|http_version|http_param)[ ]?[:;]
     |^\#?[ ]?(?:alert|drop|block|reject)[ ](?:http|file|tcp|ssl|smtp|ftp)?[ ]?\(
     |[;(][ ]?http_header[ ]?:[ ]?field
@@ -35,22 +33,39 @@ _SURICATA = re.compile(r"""
         |http2|quic)[ ][^(\n]*->
     |pcre[ ]?:[ ]?!?"/[^;\n]*/(?:(?=[A-Za-z]*R)(?=[A-Za-z]*[UIPHCMD])|(?=[A-Za-z]*[VWQ]))[A-Za-z]+"
     """, re.VERBOSE | re.MULTILINE)  # fmt: skip
-_SNORT2_MODIFIER = re.compile(
-    r"(?:\"|nocase|fast_pattern|fast_pattern:only|(?:depth|offset|distance|within):-?\d+)[ ]?;[ ]?"
-    r"http_(?:raw_)?(?:uri|header|cookie|method|client_body|body)[ ]?;[ ]?"
-    r"(?!content[ ]?:|pcre[ ]?:|bufferlen)"
+# Which comes first in a rule: something to find, or a name that is a buffer of Snort 3 and a modifier elsewhere.
+_FIRST = re.compile(
+    r"\n|[;(][ ]?(?:(?P<find>(?:uri)?content|pcre)[ ]?:"
+    r"|(?P<buffer>http_(?:raw_)?(?:uri|header|cookie|method|client_body|body)|pkt_data|raw_data)[ ]?(?=;))"
 )
 
-_SAMPLE = 1 << 20
+_SAMPLE = 1 << 18
 
 
 def guess_dialect(text: str) -> Dialect:
-    """The likeliest dialect of a rule file's text (a megabyte of it is enough)."""
+    """The likeliest dialect of a rule file's text (the beginning of it is enough)."""
     sample = text[:_SAMPLE]
-    snort3 = len(_SNORT3.findall(sample))
+    sticky, modifiers = _buffer_names(sample)
+    snort3 = len(_SNORT3.findall(sample)) + sticky
     suricata = len(_SURICATA.findall(sample))
-    # content:"x"; http_uri; content:"y"; reads both ways; http_uri followed by anything else is a modifier.
-    modifiers = len(_SNORT2_MODIFIER.findall(sample))
     if snort3 > suricata and snort3 > modifiers:
         return "snort3"
     return "suricata" if suricata else "snort2"
+
+
+def _buffer_names(sample: str) -> tuple[int, int]:
+    """How many rules name a buffer before anything to find (Snort 3), and how many only after it (Snort 2)."""
+    sticky = modifiers = 0
+    found = named = False
+    for match in _FIRST.finditer(sample):
+        if match["find"]:
+            found = True
+        elif match["buffer"] is None:  # a new line
+            found = named = False
+        elif not named:
+            named = True
+            if found:
+                modifiers += 1
+            else:
+                sticky += 1
+    return sticky, modifiers

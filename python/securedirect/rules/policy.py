@@ -3,7 +3,8 @@
 
 Lines, first that fits:
 
-1. never     the rule is ``noalert``: off; it fetches robots.txt and nothing else: alert.
+1. never     the rule is ``noalert``: off. It fetches robots.txt and nothing else: never divert, unless line 2
+             names its sid.
 2. override  the administrator's, for the sid, the file, or the classtype, in this order.
 3. off       the rule is for a product that is not among the configured technologies.
 4. divert    the file says drop, reject or block; or its publisher's policy "balanced" or "security" does.
@@ -56,6 +57,7 @@ _PRODUCTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("joomla", r"\bjoomla\b"),
         ("drupal", r"\bdrupal\b"),
         ("tomcat", r"\btomcat\b"),
+        ("apache", r"\bserver-apache\b|\bapache http(?: server|d)?\b"),
         ("domino", r"\bdomino\b"),
         ("sharepoint", r"\bsharepoint\b"),
         ("exchange", r"\bmicrosoft exchange\b|\bexchange server\b|\bproxyshell\b|\bproxylogon\b"),

@@ -69,7 +69,8 @@ class TestHeader:
         assert header.source == Addresses("variable", "EXTERNAL_NET")
         assert header.source_ports == Ports("any")
         assert header.destination == Addresses(
-            "list", items=(Addresses("variable", "HOME_NET"), Addresses("address", "10.0.0.0/8", negated=True))
+            "list",
+            items=(Addresses("variable", "HOME_NET"), Addresses("address", "10.0.0.0/8", negated=True)),
         )
         assert header.destination_ports == Ports(
             "list",
@@ -91,7 +92,14 @@ class TestHeader:
             ("1024:", Ports("range", low=1024)),
             ("!80", Ports("range", negated=True, low=80, high=80)),
             ("$HTTP_PORTS", Ports("variable", "HTTP_PORTS")),
-            ("![80,443]", Ports("list", negated=True, items=(Ports("range", low=80, high=80), Ports("range", low=443, high=443)))),
+            (
+                "![80,443]",
+                Ports(
+                    "list",
+                    negated=True,
+                    items=(Ports("range", low=80, high=80), Ports("range", low=443, high=443)),
+                ),
+            ),
         ],
     )
     def test_ports(self, text, expected):
@@ -102,7 +110,9 @@ class TestHeader:
         with pytest.raises(ConfigError):
             parse_ports(text)
 
-    @pytest.mark.parametrize("text", ["10.0.0.256", "10.0.0.0/33", "HOME_NET", "[]", "[10.0.0.1", "$", "!any"])
+    @pytest.mark.parametrize(
+        "text", ["10.0.0.256", "10.0.0.0/33", "HOME_NET", "[]", "[10.0.0.1", "$", "!any"]
+    )
     def test_wrong_addresses(self, text):
         with pytest.raises(ConfigError):
             parse_addresses(text)
@@ -119,7 +129,11 @@ class TestOptions:
 
     def test_blanks_and_capitals(self):
         parsed = parse_rule('alert tcp any any -> any any ( MSG : "m" ;sid:1; nocase ; )')
-        assert [(o.name, o.value) for o in parsed.options] == [("msg", '"m" '), ("sid", "1"), ("nocase", None)]
+        assert [(o.name, o.value) for o in parsed.options] == [
+            ("msg", '"m" '),
+            ("sid", "1"),
+            ("nocase", None),
+        ]
 
     def test_comment_after_the_rule(self):
         assert parse_rule("alert tcp any any -> any any (sid:1;) # why").options
@@ -156,7 +170,11 @@ ERRORS = [
     ('alert tcp any any -> any any (content:"a|4G|"; sid:1;)', 43, "not hexadecimal"),
     ('alert tcp any any -> any any (content:"a|414|"; sid:1;)', 42, "odd digit"),
     ('alert tcp any any -> any any (content:"a|41"; sid:1;)', 41, "not closed with '|'"),
-    ('alert tcp any any -> any any (content:"a" nocase; sid:1;)', 43, "unexpected text after the closing quote"),
+    (
+        'alert tcp any any -> any any (content:"a" nocase; sid:1;)',
+        43,
+        "unexpected text after the closing quote",
+    ),
     ("alert tcp any any -> any any (nocase; sid:1;)", 31, "nocase has no content before it"),
     ('alert tcp any any -> any any (content:"a"; nocase:1; sid:1;)', 51, "nocase takes no value"),
     ('alert tcp any any -> any any (content:"a"; depth:0; sid:1;)', 50, "depth 0 is out of range"),
@@ -180,7 +198,7 @@ ERRORS = [
 
 @pytest.mark.parametrize(("text", "column", "message"), ERRORS, ids=[e[2] for e in ERRORS])
 def test_every_error_names_its_place(load, text, column, message):
-    report = load("# first\n\n\t" + text + "\n")
+    report = load("# first\n\n\t" + text + "\n", dialect="snort2")
     (entry,) = report.entries
     assert entry.status == "broken"
     assert message in entry.reason

@@ -326,7 +326,6 @@ mod tests {
             diverted_at
         );
         same!(btf, "sd_bucket", Bucket, tag, pad, way);
-        same!(btf, "sd_meta", Meta, flow, count, generation, flags, magic, pad);
         same!(btf, "sd_attacker", Attacker, since, expires, connections, sid, pad);
         same!(btf, "sd_allow_key", AllowKey, prefix_length, address);
     }

@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
-use libbpf_rs::{MapCore, Object};
+use libbpf_rs::{MapCore, Object, ProgramInput};
 
 use crate::abi;
 use crate::error::{Error, Result};
@@ -319,8 +319,16 @@ impl Director {
             .ok_or_else(|| Error::invalid("the BPF object has no program"))
     }
 
-    pub(crate) fn with_program<T>(&self, run: impl FnOnce(&libbpf_rs::Program<'_>) -> Result<T>) -> Result<T> {
-        run(&self.program()?)
+    /// Run the program on one packet `repeat` times: verdict and mean duration.
+    pub(crate) fn test_run(&self, frame: &[u8], repeat: u32) -> Result<(u32, std::time::Duration)> {
+        let program = self
+            .object
+            .progs_mut()
+            .find(|program| program.name() == PROGRAM)
+            .ok_or_else(|| Error::host("the BPF object has no program"))?;
+        let input = ProgramInput { data_in: Some(frame), repeat, ..ProgramInput::default() };
+        let output = program.test_run(input).map_err(|error| Error::bpf("run the BPF program on a packet", &error))?;
+        Ok((output.return_value, output.duration))
     }
 
     pub(crate) fn fd(&self, name: &str) -> Result<BorrowedFd<'_>> {

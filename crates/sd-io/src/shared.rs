@@ -281,11 +281,6 @@ impl SharedConfig {
     pub(crate) fn write_flow_timeout(&self, ns: u64) {
         self.set64(offset_of!(Config, flow_timeout_ns), ns);
     }
-
-    pub(crate) fn hash_key(&self) -> [u64; 2] {
-        let at = offset_of!(Config, hash_key);
-        [self.0.get64(at), self.0.get64(at + 8)]
-    }
 }
 
 /// One real server or honeypot.
@@ -432,13 +427,6 @@ impl SharedFlows {
         let (bucket, way) = ((index / abi::WAYS) as usize, (index % abi::WAYS) as usize);
         let tag = self.mapping.u32(bucket * size_of::<Bucket>() + way * 4)?;
         Some(tag.load(Ordering::Acquire))
-    }
-
-    pub(crate) fn set_tag(&self, index: u32, tag: u32) {
-        let (bucket, way) = ((index / abi::WAYS) as usize, (index % abi::WAYS) as usize);
-        if let Some(place) = self.mapping.u32(bucket * size_of::<Bucket>() + way * 4) {
-            place.store(tag, Ordering::Release);
-        }
     }
 
     /// \[count:32\]\[generation:16\]\[flags:16\]; None outside of the table.

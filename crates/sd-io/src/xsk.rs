@@ -166,11 +166,11 @@ impl<T: Copy> Ring<T> {
 /// What the kernel lost on this socket, since it was opened.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Statistics {
-    /// Dropped for other reasons than those below.
+    /// Not received, for want of a frame in the fill ring or another reason.
     pub dropped: u64,
     /// The receive ring was full.
     pub ring_full: u64,
-    /// No frame was in the fill ring.
+    /// How often no frame was in the fill ring.
     pub fill_empty: u64,
 }
 

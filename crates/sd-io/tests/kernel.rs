@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Against the real kernel, on veth pairs between network namespaces. Needs root: `cargo test -- --ignored`.
+
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use sd_io::abi;
+use sd_io::adopter::Adopter;
+use sd_io::director::{Director, Options};
+use sd_io::shared::{Backend, Settings, SharedConfig};
+use sd_io::xdp::{Mode, Wanted};
+use sd_io::xsk::{Frame, Xsk};
+use sd_io::{net, pass};
+
+const NEEDS_ROOT: &str = "needs root";
+const VIP: [u8; 4] = [192, 0, 2, 100];
+const CLIENT: [u8; 4] = [192, 0, 2, 1];
+const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+const DIRECTOR_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
+const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 3];
+const HONEYPOT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 4];
+
+fn ip(arguments: &str) {
+    let done = Command::new("ip").args(arguments.split_whitespace()).output().expect("ip");
+    assert!(done.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+fn enter(namespace: &str) {
+    let file = File::open(format!("/run/netns/{namespace}")).expect(NEEDS_ROOT);
+    // SAFETY: plain system call on an open descriptor; only this thread changes its namespace.
+    assert_eq!(unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) }, 0, "{NEEDS_ROOT}");
+}
+
+/// Two namespaces joined by a veth pair named "wire"; the calling thread is in the director's.
+struct Site {
+    client: String,
+    director: String,
+    pins: PathBuf,
+}
+
+impl Site {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let id = format!("{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let site = Self {
+            client: format!("sdio-c{id}"),
+            director: format!("sdio-d{id}"),
+            pins: PathBuf::from(format!("/sys/fs/bpf/sdio-{id}")),
+        };
+        ip(&format!("netns add {}", site.client));
+        ip(&format!("netns add {}", site.director));
+        ip(&format!("link add wire netns {} type veth peer name wire netns {}", site.client, site.director));
+        for (space, mac) in [(&site.client, CLIENT_MAC), (&site.director, DIRECTOR_MAC)] {
+            let text = mac.map(|byte| format!("{byte:02x}")).join(":");
+            ip(&format!("-n {space} link set wire address {text} up"));
+        }
+        enter(&site.director);
+        site
+    }
+
+    fn options(&self) -> Options {
+        Options { pin_dir: Some(self.pins.clone()), max_flows: 1000, max_attackers: 100 }
+    }
+
+    /// A packet socket of the client: sends raw frames, receives what comes back.
+    fn wire(&self) -> Wire {
+        enter(&self.client);
+        let index = net::interface_index("wire").unwrap();
+        pass::attach_pass("wire").unwrap();
+        let wire = Wire::open(index);
+        enter(&self.director);
+        wire
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        for space in [&self.client, &self.director] {
+            let _ = Command::new("ip").args(["netns", "del", space]).status();
+        }
+        let _ = std::fs::remove_dir_all(&self.pins);
+    }
+}
+
+struct Wire(i32);
+
+impl Wire {
+    fn open(index: u32) -> Self {
+        let all = (libc::ETH_P_ALL as u16).to_be();
+        // SAFETY: plain system calls; the address is a complete sockaddr_ll.
+        unsafe {
+            let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, i32::from(all));
+            assert!(fd >= 0, "{NEEDS_ROOT}");
+            let mut address: libc::sockaddr_ll = std::mem::zeroed();
+            address.sll_family = libc::AF_PACKET as u16;
+            address.sll_protocol = all;
+            address.sll_ifindex = index as i32;
+            let size = std::mem::size_of_val(&address) as u32;
+            assert_eq!(libc::bind(fd, (&raw const address).cast(), size), 0);
+            Self(fd)
+        }
+    }
+
+    fn send(&self, frame: &[u8]) {
+        // SAFETY: the buffer is readable for its length.
+        let sent = unsafe { libc::send(self.0, frame.as_ptr().cast(), frame.len(), 0) };
+        assert_eq!(sent, frame.len() as isize);
+    }
+
+    /// The next frame from the other side that `accept` likes, within two seconds.
+    fn receive(&self, accept: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+        let end = Instant::now() + Duration::from_secs(2);
+        let mut buffer = vec![0u8; 4096];
+        while Instant::now() < end {
+            let mut from: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+            let mut size = std::mem::size_of_val(&from) as u32;
+            // SAFETY: buffer and address are writable for the lengths given.
+            let got = unsafe {
+                libc::recvfrom(
+                    self.0,
+                    buffer.as_mut_ptr().cast(),
+                    buffer.len(),
+                    libc::MSG_DONTWAIT,
+                    (&raw mut from).cast(),
+                    &mut size,
+                )
+            };
+            if got <= 0 {
+                std::thread::sleep(Duration::from_millis(1));
+                continue;
+            }
+            let frame = &buffer[..got as usize];
+            if from.sll_pkttype != libc::PACKET_OUTGOING && accept(frame) {
+                return Some(frame.to_vec());
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        // SAFETY: our own descriptor.
+        unsafe { libc::close(self.0) };
+    }
+}
+
+fn checksum(parts: &[&[u8]]) -> u16 {
+    let mut sum = 0u32;
+    for pair in parts.concat().chunks(2) {
+        sum += u32::from(u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)]));
+    }
+    while sum >> 16 != 0 {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+fn segment(port: u16, flags: u8, seq: u32, ack: u32, payload: &[u8]) -> Vec<u8> {
+    let mut tcp = Vec::new();
+    tcp.extend(port.to_be_bytes());
+    tcp.extend(80u16.to_be_bytes());
+    tcp.extend(seq.to_be_bytes());
+    tcp.extend(ack.to_be_bytes());
+    tcp.extend([0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
+    tcp.extend(payload);
+    let length = (tcp.len() as u16).to_be_bytes();
+    let sum = checksum(&[&CLIENT, &VIP, &[0, 6], &length, &tcp]);
+    tcp[16..18].copy_from_slice(&sum.to_be_bytes());
+    let mut packet = vec![0x45, 0];
+    packet.extend((20 + tcp.len() as u16).to_be_bytes());
+    packet.extend([0, 0, 0, 0, 64, 6, 0, 0]);
+    packet.extend(CLIENT);
+    packet.extend(VIP);
+    let sum = checksum(&[&packet]);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    let mut frame = Vec::new();
+    frame.extend(DIRECTOR_MAC);
+    frame.extend(CLIENT_MAC);
+    frame.extend([8, 0]);
+    frame.extend(packet);
+    frame.extend(tcp);
+    frame
+}
+
+const SYN: u8 = 2;
+const ACK: u8 = 16;
+const PSH: u8 = 8;
+
+fn configure(director: &Director, allow: &[&str]) {
+    let settings = Settings {
+        vip: VIP,
+        port: 80,
+        mac: DIRECTOR_MAC,
+        flow_timeout_ns: 240_000_000_000,
+        closed_timeout_ns: 10_000_000_000,
+        attacker_expiry_ns: 3_600_000_000_000,
+        inspect: true,
+        prove_source: true,
+    };
+    let allow: Vec<String> = allow.iter().map(|network| (*network).to_owned()).collect();
+    director.configure(&settings, &allow).unwrap();
+    let usual = abi::BACKEND_UP | abi::BACKEND_RESOLVED;
+    for (index, mac, flags) in [(0, SERVER_MAC, usual), (1, HONEYPOT_MAC, usual | abi::BACKEND_HONEYPOT)] {
+        let backend = Backend { mac, flags, address: [192, 0, 2, 11], mss: 1460, wscale: Some(7) };
+        director.set_backend(index, &backend).unwrap();
+        let seen = director.backend(index).unwrap();
+        assert_eq!(seen, Backend { flags: flags | abi::BACKEND_WSCALE, ..backend });
+    }
+    director.set_schedule(&[0], &[1]).unwrap();
+}
+
+fn counter(director: &Director, name: &str) -> u64 {
+    director.counters().unwrap().into_iter().find(|(have, _)| *have == name).unwrap().1
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_connection_goes_to_its_server_and_an_attacker_to_the_honeypot() {
+    let site = Site::new();
+    let wire = site.wire();
+    let director = Director::load("wire", site.options()).unwrap();
+    configure(&director, &[]);
+    assert_eq!(director.attach(Wanted::Auto).unwrap(), Mode::Native);
+
+    let mut who_has = Vec::new();
+    who_has.extend([0xff; 6]);
+    who_has.extend(CLIENT_MAC);
+    who_has.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+    who_has.extend(CLIENT_MAC);
+    who_has.extend(CLIENT);
+    who_has.extend([0; 6]);
+    who_has.extend(VIP);
+    wire.send(&who_has);
+    let answer = wire.receive(|frame| frame[12..14] == [8, 6] && frame[21] == 2).expect("an ARP answer");
+    assert_eq!(answer[..6], CLIENT_MAC);
+    assert_eq!(answer[22..28], DIRECTOR_MAC);
+    assert_eq!(answer[28..32], VIP);
+
+    let to = |mac: [u8; 6]| move |frame: &[u8]| frame[..6] == mac && frame[12..14] == [8, 0];
+    wire.send(&segment(40000, SYN, 1000, 0, b""));
+    let first = wire.receive(to(SERVER_MAC)).expect("the SYN");
+    assert_eq!(first[6..12], DIRECTOR_MAC);
+    wire.send(&segment(40000, ACK, 1001, 77, b""));
+    wire.receive(to(SERVER_MAC)).expect("the ACK");
+    let flows = director.flow_entries(10);
+    assert_eq!(flows.len(), 1);
+    let facts = flows[0].facts;
+    assert_eq!((facts.sport, facts.dport, facts.server, facts.client_isn, facts.mss), (40000, 80, 0, 1000, 536));
+    assert_eq!(facts.saddr, abi::mapped(CLIENT));
+    assert_eq!(flows[0].owner & abi::FLAG_MASK, abi::FLAG_ESTABLISHED);
+    assert_eq!(director.flow_table().last_ack(flows[0].index), Some(77));
+
+    // Nobody inspects: payload goes nowhere.
+    let before = counter(&director, "drop_no_inspector");
+    wire.send(&segment(40000, ACK | PSH, 1001, 77, b"GET / HTTP/1.1\r\n\r\n"));
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(counter(&director, "drop_no_inspector"), before + 1);
+
+    director.attacker_add("192.0.2.1", 3_600_000_000_000, 42).unwrap();
+    wire.send(&segment(40001, SYN, 5000, 0, b""));
+    wire.receive(to(HONEYPOT_MAC)).expect("the attacker's SYN");
+    let marks = director.attackers().unwrap();
+    assert_eq!((marks.len(), marks[0].sid, marks[0].connections), (1, 42, 1));
+    assert!(marks[0].expires_ns > 3_500_000_000_000);
+    assert!(director.attacker_remove("192.0.2.1").unwrap());
+    assert!(!director.attacker_remove("192.0.2.1").unwrap());
+
+    // An allowed source is never diverted.
+    director.attacker_add("192.0.2.1", 3_600_000_000_000, 42).unwrap();
+    configure(&director, &["192.0.2.0/28"]);
+    wire.send(&segment(40002, SYN, 5000, 0, b""));
+    wire.receive(to(SERVER_MAC)).expect("the allowed source's SYN");
+    director.detach().unwrap();
+    director.detach().unwrap();
+    assert!(!site.pins.exists());
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_restarted_supervisor_finds_everything() {
+    let site = Site::new();
+    let wire = site.wire();
+    let key;
+    {
+        let director = Director::load("wire", site.options()).unwrap();
+        configure(&director, &[]);
+        director.attach(Wanted::Auto).unwrap();
+        wire.send(&segment(40000, SYN, 1000, 0, b""));
+        wire.receive(|frame| frame[..6] == SERVER_MAC).expect("the SYN");
+        director.attacker_add("203.0.113.9", 1_000_000_000_000, 7).unwrap();
+        key = config(&director).seal_key();
+        assert_ne!(key, [0, 0]);
+    }
+    // Nobody there: connections go on.
+    wire.send(&segment(40000, ACK, 1001, 77, b""));
+    wire.receive(|frame| frame[..6] == SERVER_MAC).expect("the ACK");
+    {
+        let director = Director::load("wire", site.options()).unwrap();
+        assert_eq!(config(&director).seal_key(), key);
+        assert_eq!(director.flow_entries(10).len(), 1);
+        assert_eq!(director.attackers().unwrap().len(), 1);
+        assert_eq!(director.attach(Wanted::Auto).unwrap(), Mode::Native);
+        wire.send(&segment(40000, ACK, 1001, 78, b""));
+        wire.receive(|frame| frame[..6] == SERVER_MAC).expect("the ACK");
+    }
+    // Another size: a new flow table, but the marks stay, in a table of another size too.
+    let options = Options { max_flows: 10_000, max_attackers: 200, ..site.options() };
+    let director = Director::load("wire", options).unwrap();
+    assert_eq!(director.flow_entries(10).len(), 0);
+    assert_eq!(director.attackers().unwrap().len(), 1);
+    // Another mode: the old program goes first.
+    assert_eq!(director.attach(Wanted::Only(Mode::Generic)).unwrap(), Mode::Generic);
+    assert_eq!(director.attach(Wanted::Only(Mode::Native)).unwrap(), Mode::Native);
+    director.detach().unwrap();
+}
+
+fn config(director: &Director) -> SharedConfig {
+    let (_, fd) = director.inspector_fds().into_iter().find(|(name, _)| *name == "config").unwrap();
+    // SAFETY: the descriptor belongs to the director, which outlives this borrow.
+    SharedConfig::open(unsafe { BorrowedFd::borrow_raw(fd) }).unwrap()
+}
+
+#[test]
+#[ignore = "needs root"]
+fn strangers_programs_stay() {
+    let site = Site::new();
+    pass::attach_pass("wire").unwrap();
+    let director = Director::load("wire", site.options()).unwrap();
+    let error = director.attach(Wanted::Auto).unwrap_err();
+    assert_eq!(error.errno(), Some(libc::EBUSY));
+    assert!(error.to_string().contains("\"pass\""), "{error}");
+    director.detach().unwrap();
+    pass::detach_xdp("wire").unwrap();
+    director.attach(Wanted::Auto).unwrap();
+    director.detach().unwrap();
+    let error = Director::load("no-such", site.options()).unwrap_err();
+    assert_eq!(error.errno(), Some(libc::ENODEV));
+    assert!(error.to_string().starts_with("find the interface \"no-such\": No such device"), "{error}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn payload_travels_through_the_inspectors_socket_and_back() {
+    let site = Site::new();
+    let wire = site.wire();
+    let director = Director::load("wire", site.options()).unwrap();
+    configure(&director, &[]);
+    director.attach(Wanted::Auto).unwrap();
+    let index = net::interface_index("wire").unwrap();
+    assert_eq!(net::receive_queues("wire").unwrap(), 1);
+    let frames = 256;
+    let mut xsk = Xsk::open(index, 0, frames).unwrap();
+    let (_, xsks) = director.inspector_fds().into_iter().find(|(name, _)| *name == "xsks").unwrap();
+    // SAFETY: the descriptor belongs to the director, which outlives this borrow.
+    xsk.register(unsafe { BorrowedFd::borrow_raw(xsks) }, 0).unwrap();
+
+    wire.send(&segment(40000, SYN, 1000, 0, b""));
+    wire.receive(|frame| frame[..6] == SERVER_MAC).expect("the SYN");
+    let to_honeypot = |frame: &[u8]| frame[..6] == HONEYPOT_MAC;
+    let mut batch: Vec<Frame> = Vec::new();
+    let all = xsk.free_frames() + frames as usize / 2;
+    assert_eq!(all, frames as usize);
+    // More rounds than there are frames: none may be lost on the way.
+    for round in 0..3 * frames {
+        let request = format!("GET /{round} HTTP/1.1\r\n\r\n");
+        wire.send(&segment(40000, ACK | PSH, 1001, 77, request.as_bytes()));
+        let end = Instant::now() + Duration::from_secs(2);
+        while xsk.receive(&mut batch) == 0 {
+            assert!(Instant::now() < end, "round {round}");
+            xsk.wait(100);
+        }
+        let mut frame = batch.pop().unwrap();
+        assert!(batch.is_empty());
+        assert_eq!(xsk.held_frames(), 1);
+        let meta = abi::Meta::parse(xsk.meta(&frame)).expect("the director's metadata");
+        assert_eq!(meta.count, round + 1);
+        assert_eq!(director.flow_table().owner(meta.flow).unwrap() >> 32, u64::from(round) + 1);
+        let bytes = xsk.bytes_mut(&frame);
+        assert_eq!(bytes[..6], SERVER_MAC);
+        assert_eq!(bytes[6..12], CLIENT_MAC);
+        assert!(bytes.ends_with(request.as_bytes()));
+        bytes[..6].copy_from_slice(&HONEYPOT_MAC);
+        match round % 3 {
+            0 => {
+                assert!(frame.set_len(54));
+                xsk.transmit(frame).unwrap();
+                xsk.flush().unwrap();
+                assert_eq!(wire.receive(to_honeypot).expect("what was sent on").len(), 54);
+            }
+            1 => {
+                let bytes = xsk.bytes(&frame).to_vec();
+                xsk.release(frame);
+                let mut own = xsk.alloc().unwrap();
+                assert_eq!(own.len(), xsk.frame_capacity());
+                assert!(!own.set_len(own.capacity() + 1));
+                assert!(own.set_len(bytes.len()));
+                xsk.bytes_mut(&own).copy_from_slice(&bytes);
+                xsk.transmit(own).unwrap();
+                xsk.flush().unwrap();
+                assert_eq!(wire.receive(to_honeypot).expect("a packet of our own"), bytes);
+            }
+            _ => xsk.release(frame),
+        }
+    }
+    xsk.reap();
+    assert_eq!(xsk.held_frames(), 0);
+    assert_eq!(xsk.free_frames() + frames as usize / 2, frames as usize);
+
+    // A burst larger than the rings is lost in order, counted, and stops nothing.
+    for port in 0..2000u32 {
+        wire.send(&segment(40000, ACK | PSH, 1001 + port, 77, b"x"));
+    }
+    let mut got = 0;
+    loop {
+        let n = xsk.receive(&mut batch);
+        if n == 0 {
+            break;
+        }
+        got += n;
+        for frame in batch.drain(..) {
+            xsk.release(frame);
+        }
+    }
+    let lost = xsk.statistics().unwrap();
+    assert_eq!(got as u64 + lost.dropped + lost.ring_full, 2000, "{lost:?}");
+    assert!(got >= frames as usize / 2);
+    assert_eq!(xsk.held_frames(), 0);
+
+    // A thousand packets at once go out, in order.
+    let mut sent = 0u32;
+    while sent < 1000 {
+        let Some(mut own) = xsk.alloc() else {
+            xsk.flush().unwrap();
+            continue;
+        };
+        assert!(own.set_len(60));
+        let bytes = xsk.bytes_mut(&own);
+        bytes[..6].copy_from_slice(&HONEYPOT_MAC);
+        bytes[6..12].copy_from_slice(&DIRECTOR_MAC);
+        bytes[12..14].copy_from_slice(&[0x88, 0xb5]);
+        bytes[14..18].copy_from_slice(&sent.to_be_bytes());
+        match xsk.transmit(own) {
+            Ok(()) => sent += 1,
+            Err(own) => {
+                xsk.release(own);
+                xsk.flush().unwrap();
+            }
+        }
+        if sent % 100 == 0 {
+            xsk.flush().unwrap();
+            // The packet socket's buffer is not endless.
+            for expected in sent - 100..sent {
+                let frame = wire.receive(|frame| frame[12..14] == [0x88, 0xb5]).expect("each of them");
+                assert_eq!(frame[14..18], expected.to_be_bytes());
+            }
+        }
+    }
+    xsk.flush().unwrap();
+    assert_eq!(xsk.held_frames(), 0);
+
+    // A successor takes the queue while the predecessor is just going.
+    let late = std::thread::spawn({
+        let space = site.director.clone();
+        move || {
+            enter(&space);
+            Xsk::open(index, 0, frames).map(|xsk| xsk.queue())
+        }
+    });
+    std::thread::sleep(Duration::from_millis(100));
+    drop(xsk);
+    assert_eq!(late.join().unwrap().unwrap(), 0);
+    let error = Xsk::open(index, 7, frames).unwrap_err();
+    assert_eq!(error.errno(), Some(libc::EINVAL));
+    director.detach().unwrap();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_adopter_comes_and_goes() {
+    let site = Site::new();
+    let qdiscs = || {
+        let done = Command::new("tc").args(["qdisc", "show", "dev", "wire"]).output().unwrap();
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    };
+    let _ = &site;
+    let vip = Ipv4Addr::from(VIP);
+    let mut adopter = Adopter::attach("wire", vip, 80, [7; 16]).unwrap();
+    assert!(qdiscs().contains("clsact"));
+    assert_eq!(adopter.counters().unwrap().iter().map(|(_, n)| n).sum::<u64>(), 0);
+    // A second agent takes over; the qdisc is not its own.
+    let mut second = Adopter::attach("wire", vip, 80, [8; 16]).unwrap();
+    second.detach().unwrap();
+    second.detach().unwrap();
+    assert!(qdiscs().contains("clsact"));
+    adopter.detach().unwrap();
+    assert!(!qdiscs().contains("clsact"));
+    assert!(Adopter::attach("no-such", vip, 80, [7; 16]).is_err());
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_directors_paths_are_fast() {
+    let paths = sd_io::measure::measure_xdp(1_000_000).unwrap();
+    println!("{paths:#?}");
+    for (path, ns) in &paths {
+        assert!(ns.is_finite() && *ns < 5000.0, "{path}: {ns}");
+    }
+    let (_, hit) = paths.iter().find(|(path, _)| *path == "flow_hit").unwrap();
+    assert!(*hit <= 60.0, "flow_hit: {hit} ns");
+}

@@ -3,10 +3,10 @@
 
 The rule document is the JSON that the Rust matcher loads (``_core.compile_rules``): {"version": 1,
 "services": [{"name", "ports"}], "rules": [...]}, byte strings as lower-case hexadecimal. A rule's ``scope``
-is "http" (judged on requests) or "packet" (needs facts of one segment: dsize, flags, ack, seq). Options keep the rule's
-order; those of one buffer form one list with one cursor, and all buffers must match. Ranges of lengths are
-written as two comparisons. ``isdataat``: relative, ``value`` bytes must follow; absolute, the buffer is
-longer than ``value``.
+is "http" (judged on requests) or "packet" (needs facts of one segment: dsize, flags, ack, seq). Options keep
+the rule's order; those of one buffer form one list with one cursor, and all buffers must match. Ranges of
+lengths are written as two comparisons. ``isdataat``: relative, ``value`` bytes must follow; absolute, the
+buffer is longer than ``value``.
 """
 
 from __future__ import annotations

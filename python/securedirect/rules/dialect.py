@@ -28,12 +28,13 @@ _SURICATA = re.compile(r"""
         |prefilter)[ ]?[:;]
     |[;(][ ]?(?:http_user_agent|http_host|http_raw_host|tls_sni|dns_query|ja3_hash|target|to_lowercase
         |dataset|iprep|flowint)[ ]?[:;]
-    |^\#?[ ]?(?:alert|drop|reject)[
-    ](?:http|http1|dns|tls|smb|smtp|ssh|ftp|ftp-data|tcp-pkt|tcp-stream|dcerpc|ipv6
-        |http2|quic)[ ][^(\n]*->
+    |^\#?[ ]?(?:alert|drop|reject)[ ]
+        (?:http1?|dns|tls|smb|smtp|ssh|ftp|ftp-data|tcp-pkt|tcp-stream|dcerpc|ipv6|http2|quic)[ ][^(\n]*->
     |pcre[ ]?:[ ]?!?"/[^;\n]*/(?:(?=[A-Za-z]*R)(?=[A-Za-z]*[UIPHCMD])|(?=[A-Za-z]*[VWQ]))[A-Za-z]+"
     """, re.VERBOSE | re.MULTILINE)  # fmt: skip
-# Which comes first in a rule: something to find, or a name that is a buffer of Snort 3 and a modifier elsewhere.
+
+# Which comes first in a rule: something to find, or a name that is a buffer of Snort 3 and a modifier
+# elsewhere.
 _FIRST = re.compile(
     r"\n|[;(][ ]?(?:(?P<find>(?:uri)?content|pcre)[ ]?:"
     r"|(?P<buffer>http_(?:raw_)?(?:uri|header|cookie|method|client_body|body)|pkt_data|raw_data)[ ]?(?=;))"
@@ -54,7 +55,7 @@ def guess_dialect(text: str) -> Dialect:
 
 
 def _buffer_names(sample: str) -> tuple[int, int]:
-    """How many rules name a buffer before anything to find (Snort 3), and how many only after it (Snort 2)."""
+    """How many rules name a buffer before anything to find (Snort 3), and how many after it (Snort 2)."""
     sticky = modifiers = 0
     found = named = False
     for match in _FIRST.finditer(sample):

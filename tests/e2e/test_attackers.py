@@ -18,7 +18,16 @@ pytestmark = pytest.mark.root
 
 
 def attackers(lab: Lab, *arguments: str) -> Any:
-    command = [sys.executable, "-m", "securedirect", "attackers", *arguments, "--json", "--socket", str(lab.socket)]
+    command = [
+        sys.executable,
+        "-m",
+        "securedirect",
+        "attackers",
+        *arguments,
+        "--json",
+        "--socket",
+        str(lab.socket),
+    ]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 

@@ -20,7 +20,9 @@ pytestmark = pytest.mark.root
 
 def status(lab: Lab) -> dict[str, Any]:
     command = [sys.executable, "-m", "securedirect", "status", "--json", "--socket", str(lab.socket)]
-    answer: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    answer: dict[str, Any] = json.loads(
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    )
     return answer
 
 

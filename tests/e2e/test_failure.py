@@ -78,9 +78,11 @@ def test_stopped_inspector_lets_nothing_pass(lab: Lab) -> None:
         try:
             client.send(request("/late"))
             time.sleep(1.0)
-            assert all(b"/late" not in c.so_far() for c in captures.values()) if hasattr(
-                next(iter(captures.values())), "so_far"
-            ) else True
+            assert (
+                all(b"/late" not in c.so_far() for c in captures.values())
+                if hasattr(next(iter(captures.values())), "so_far")
+                else True
+            )
         finally:
             stopped_until = time.time()
             os.kill(pid, signal.SIGCONT)
@@ -88,7 +90,11 @@ def test_stopped_inspector_lets_nothing_pass(lab: Lab) -> None:
     from tests.e2e.traffic import packets
 
     for capture in captures.values():
-        early = [p for p in packets(capture.stop()) if p.payload and p.destination == lab.vip and p.time < stopped_until]
+        early = [
+            p
+            for p in packets(capture.stop())
+            if p.payload and p.destination == lab.vip and p.time < stopped_until
+        ]
         assert not early, "payload passed while the inspector was stopped"
 
 

@@ -67,7 +67,9 @@ def test_third_request_is_answered_by_the_honeypot_on_the_same_socket(
         assert fourth.status == 200
         assert client.retransmissions() == 0
         port = client.port
-        assert eventually(lambda: not open_sockets(lab, first.served_by, port)), "the spared server's socket is gone"
+        assert eventually(lambda: not open_sockets(lab, first.served_by, port)), (
+            "the spared server's socket is gone"
+        )
 
     trace = list(packets(client_side.stop()))
     assert not [p for p in trace if p.reset and p.destination == source], "the client saw a reset"
@@ -78,7 +80,9 @@ def test_third_request_is_answered_by_the_honeypot_on_the_same_socket(
             resets = [p for p in packets(path) if p.reset and p.sport == port]
             assert len(resets) == 1
             expected = [p for p in packets(path) if p.sport == port and p.payload][-1]
-            assert resets[0].seq == (expected.seq + len(expected.payload)) % 2**32, "exactly what it expects next"
+            assert resets[0].seq == (expected.seq + len(expected.payload)) % 2**32, (
+                "exactly what it expects next"
+            )
     answers = [p for p in packets(captures["director"].stop()) if p.source == lab.vip]
     assert not answers, "server→client traffic crossed the director"
 
@@ -143,7 +147,12 @@ def test_a_long_post_and_a_long_answer(lab: Lab, captures: dict[str, Capture], t
 def test_an_attack_at_the_end_of_a_long_body(lab: Lab, captures: dict[str, Capture]) -> None:
     """Longer than what is held back: all but the segment that completes the attack may have streamed."""
     marker = b"() { :;}; /bin/bash -c"
-    body = b"x" * 150_000 + b"cmd=;cat%20/etc/passwd;" + b"&q=' union select password from users-- " + b"y" * 2000
+    body = (
+        b"x" * 150_000
+        + b"cmd=;cat%20/etc/passwd;"
+        + b"&q=' union select password from users-- "
+        + b"y" * 2000
+    )
     del marker
     with Client(lab, fresh_address(lab), timeout=20) as client:
         answer = client.ask(request("/contact.html", method="POST", body=body))

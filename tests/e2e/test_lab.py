@@ -277,15 +277,17 @@ def _traces(name: str) -> list[str]:
     return found
 
 
-def _pins() -> set[str]:
-    return {str(path) for path in Path("/sys/fs/bpf").rglob("*")}
+def _pins(lab: Lab) -> list[Path]:
+    """The lab's folders on bpffs; they carry the number of the director's namespace."""
+    found = netns.identity(netns.NETNS_DIR / lab.host("director").netns)
+    assert found is not None
+    return list(Path("/sys/fs/bpf/securedirect").glob(f"{found[1]}-*"))
 
 
 def test_down_removes_the_lab_and_only_it(lab_name: Callable[[], str]) -> None:
     name = lab_name()
     neighbour = f"{name}-web1"  # its namespaces' names begin with those of the first lab's
     outsider = subprocess.Popen(["sleep", "60"])
-    pins = _pins()
     try:
         with Lab(neighbour, director=False, servers=1, honeypots=0) as other:
             with Lab(name, director=False, servers=1) as lab:
@@ -296,7 +298,6 @@ def test_down_removes_the_lab_and_only_it(lab_name: Callable[[], str]) -> None:
             assert other.get(address=other.host("web1").address)[0] == 200
         assert _traces(neighbour) == []
         assert outsider.poll() is None
-        assert _pins() == pins
     finally:
         outsider.kill()
         outsider.wait()
@@ -390,3 +391,65 @@ def test_without_root_the_lab_says_what_it_needs(lab_name: Callable[[], str]) ->
             os._exit(error.exit_code)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 77
+
+
+# With the director.
+
+
+def test_the_router_learns_the_directors_mac_for_the_vip(lab_name: Callable[[], str]) -> None:
+    with Lab(lab_name()) as lab:
+        pins = _pins(lab)
+        assert pins
+        listed = json.loads(lab.exec("router", "ip", "-j", "neighbour", "show", lab.vip).stdout)
+        assert [one["lladdr"] for one in listed] == [lab.mac("director")]
+        served = {lab.get()[1] for _ in range(4)}
+        assert served == {"web1", "web2"}
+        assert lab.access_log("web1").read_text().count("198.51.100.11") >= 2
+    assert not any(folder.exists() for folder in pins)
+    assert _traces(lab.name) == []
+
+
+def test_down_clears_up_after_a_killed_supervisor(lab_name: Callable[[], str]) -> None:
+    with Lab(lab_name(), servers=1) as lab:
+        pins = _pins(lab)
+        session = lab.pid("director", "director")
+        os.kill(session, signal.SIGKILL)
+    assert processes.members_of({session}) == []
+    assert not any(folder.exists() for folder in pins)
+    assert _traces(lab.name) == []
+
+
+def test_a_director_that_was_killed_is_started_again(lab_name: Callable[[], str]) -> None:
+    with Lab(lab_name(), servers=1) as lab:
+        os.kill(lab.pid("director", "director"), signal.SIGKILL)
+        lab.start_director()
+        assert lab.get()[:2] == (200, "web1")
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        (["--set", "nosuch.key=1"], 78, "unknown table 'nosuch'"),
+        (["--set", "director.interface=eth7"], 1, "there is no interface 'eth7'"),
+        (["--rules", __file__], 78, f"{Path(__file__).name}:"),
+    ],
+)
+def test_what_the_director_refuses_is_passed_on(
+    lab_name: Callable[[], str], options: list[str], status: int, said: str
+) -> None:
+    name = lab_name()
+    answer = _cli("up", "--name", name, *options)
+    assert answer.returncode == status, answer.stderr
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert _traces(name) == []
+
+
+def test_settings_reach_the_director(lab_name: Callable[[], str]) -> None:
+    with Lab(lab_name(), servers=1, honeypots=1, assignments=["handoff.method=classic"]) as lab:
+        status = subprocess.run(
+            [*_SECUREDIRECT, "status", "--json", "--socket", str(lab.socket)], capture_output=True, check=True
+        )
+        assert json.loads(status.stdout)["director"]["handoff"] == "classic"
+        with pytest.raises(HostError, match="agent does not run"):
+            lab.pid("honeypot1", "agent")

@@ -52,7 +52,9 @@ class Answer:
 class Client:
     """One TCP connection from a host of the lab to the service."""
 
-    def __init__(self, lab: Lab, source: str | None = None, *, host: str = "client1", timeout: float = 8.0) -> None:
+    def __init__(
+        self, lab: Lab, source: str | None = None, *, host: str = "client1", timeout: float = 8.0
+    ) -> None:
         with lab.inside(host):
             self.socket = socket.socket()
         self.socket.settimeout(timeout)

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 const MS: u64 = 1_000_000;
 /// A client whose acknowledgement has stood still this long has no more of an answer on its way (and 1.5 round trips).
-const QUIET: u64 = 5 * MS;
+const QUIET: u64 = 8 * MS;
 const QUIET_MAX: u64 = 300 * MS;
 /// How long a server may think before its answer to an earlier request begins, when an attack follows in the pipeline.
 const ANSWER_MAX: u64 = 3_000 * MS;
@@ -439,12 +439,18 @@ impl Core {
 
     /// True while the request has to wait for the proof of its source on another connection (or was handed over).
     fn suspected<H: Host>(&mut self, c: &mut Connection, now: u64, host: &mut H) -> bool {
-        let Some(s) = self.suspects.get(&c.template.client()) else { return false };
+        let source = c.template.client();
+        let Some(s) = self.suspects.get(&source) else { return false };
         let owner = host.owner(s.flow);
         if s.flow == c.flow || generation(owner) != s.generation {
             return false;
         }
         if owner & flag::PROVED != 0 {
+            // From here on the mark decides, which an operator may have taken away.
+            self.suspects.remove(&source);
+            if !host.marked(source) {
+                return false;
+            }
             self.divert(c, now, Reason::MarkedSource, None, host);
             return true;
         }

@@ -100,6 +100,8 @@ pub trait Host {
     fn flush(&mut self);
     /// Mark a source for its expiry time without proof (classic handoff, or configured so).
     fn mark(&mut self, source: [u8; 4], sid: u32);
+    /// The source is marked now; a system call.
+    fn marked(&self, source: [u8; 4]) -> bool;
     fn event(&mut self, event: Event);
     fn count(&self, which: Counter, n: u64);
     fn random(&mut self) -> u32;

@@ -138,6 +138,9 @@ impl Host for World {
     fn mark(&mut self, source: [u8; 4], _sid: u32) {
         self.marked.push(source);
     }
+    fn marked(&self, source: [u8; 4]) -> bool {
+        self.marked.contains(&source)
+    }
     fn event(&mut self, event: Event) {
         self.events.push(event);
     }
@@ -405,10 +408,18 @@ fn other_connections_of_a_suspect_wait_for_the_proof_and_follow() {
     b.segment_from(6, 0, GOOD, ACK, false);
     assert!(b.world.received(SERVER).is_empty(), "held while the proof is outstanding");
     b.world.or_owner(FLOW, flag::PROVED);
+    b.world.marked.push([198, 51, 100, 11]);
     b.pass_time(3);
     assert!(b.world.received(SERVER).is_empty());
     assert_eq!(b.world.counter(Counter::RequestsInspected), 1, "the second was not judged");
     assert_eq!(b.world.flows[&6].diversion.get().map(|d| d.honeypot), Some(9));
+    // Proved, but an operator has taken the mark away.
+    let mut b = Bench::new();
+    b.world.flows.insert(6, flow(ISN));
+    b.segment(0, EVIL, ACK);
+    b.world.or_owner(FLOW, flag::PROVED);
+    b.segment_from(6, 0, GOOD, ACK, false);
+    assert_eq!(b.world.received(SERVER), GOOD);
     // Unproved, a third party is delayed and nothing else.
     let mut b = Bench::new();
     b.world.flows.insert(6, flow(ISN));

@@ -103,6 +103,14 @@ fn seed() -> u64 {
     hasher.finish() | 1
 }
 
+/// IPv6 form.
+fn mapped(address: [u8; 4]) -> [u8; 16] {
+    let mut bytes = [0u8; 16];
+    bytes[10..12].fill(0xff);
+    bytes[12..].copy_from_slice(&address);
+    bytes
+}
+
 impl Host for QueueHost<'_> {
     fn facts(&self, flow: u32) -> Option<Facts> {
         let f = self.shared.flows.facts(flow)?;
@@ -192,12 +200,14 @@ impl Host for QueueHost<'_> {
         }
     }
 
+    fn marked(&self, source: [u8; 4]) -> bool {
+        let mark = self.shared.attackers.get(mapped(source));
+        matches!(mark, Ok(Some(m)) if m.expires > sd_io::net::now_ns())
+    }
+
     fn mark(&mut self, source: [u8; 4], sid: u32) {
-        let mut key = [0u8; 16];
-        key[10..12].fill(0xff);
-        key[12..].copy_from_slice(&source);
         let now = sd_io::net::now_ns();
-        if self.shared.attackers.mark(key, now, self.shared.expiry_ns, sid).is_err() {
+        if self.shared.attackers.mark(mapped(source), now, self.shared.expiry_ns, sid).is_err() {
             self.count(Counter::MarksRefused, 1);
         }
     }

@@ -299,7 +299,7 @@ class Lab:
 
     def _await_ready(self, host: str, program: str) -> None:
         with contextlib.closing(self._signs.pop((host, program))) as sign:
-            self._await(f"{program} on {host} to be ready", sign.missing)
+            self._await(f"{_title(host, program)} to be ready", sign.missing)
 
     def _await_servers(self) -> None:
         for host in self.hosts.values():
@@ -351,7 +351,7 @@ class Lab:
             status = next((child.poll() for child in self._children if child.pid == one.pid), None)
             text = _tail(Path(one.log)) or _tail(self.run_dir / one.host / "error.log")
             raise HostError(
-                f"{one.program} on {one.host} has stopped (exit status {status}); it said:\n{text}",
+                f"{_title(one.host, one.program)} has stopped (exit status {status}); it said:\n{text}",
                 exit_code=status if status and status > 0 else EXIT_FAILURE,
             )
 
@@ -463,6 +463,10 @@ def _attach_pass(*, needed: bool) -> Callable[[str], None] | None:
             return None
         raise HostError(f"the extension is not built: {error}", "run `make build`") from error
     return _core.attach_pass
+
+
+def _title(host: str, program: str) -> str:
+    return "the director" if program == "director" else f"{program} on {host}"
 
 
 def _tail(path: Path) -> str:

@@ -82,11 +82,11 @@ def list_(socket: Path | None, as_json: bool) -> None:
     if not attackers:
         print("no source is marked")
         return
-    print(f"{'ADDRESS':<15}  {'SINCE':<19}  {'EXPIRES':<19}  {'PACKETS':>8}  WHY")
+    print(f"{'ADDRESS':<15}  {'SINCE':<19}  {'EXPIRES':<19}  {'CONNECTIONS':>11}  WHY")
     for one in attackers:
         why = f"sid {one['sid']} {one['signature']}".rstrip() if one["by"] == "rule" else f"by {one['by']}"
         since, expires = (one[key][:19].replace("T", " ") for key in ("since", "expires"))
-        print(f"{one['address']:<15}  {since:<19}  {expires:<19}  {one['packets']:>8}  {why}")
+        print(f"{one['address']:<15}  {since:<19}  {expires:<19}  {one['connections']:>11}  {why}")
     print("times are UTC")
 
 

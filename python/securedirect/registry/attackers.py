@@ -44,7 +44,8 @@ class Mark:
     sid: int
     by: str
     """``rule`` or ``operator``."""
-    packets: int = 0
+    connections: int = 0
+    """Its connections to the honeypot since then."""
 
     def shown(self, signature: str) -> dict[str, Any]:
         """As the API and ``securedirect attackers list --json`` show it."""
@@ -55,7 +56,7 @@ class Mark:
             "sid": self.sid,
             "signature": signature,
             "by": self.by,
-            "packets": self.packets,
+            "connections": self.connections,
         }
 
 
@@ -138,7 +139,7 @@ class AttackerRegistry:
                     Mark(address, now + entry["since"], expires, entry["sid"], "rule", entry["packets"])
                 )
             else:
-                mark.packets = entry["packets"]
+                mark.connections = entry["packets"]
                 # Clocks drift against each other by a little; only a renewed mark is news for the disk.
                 if abs(mark.expires - expires) > 2:
                     mark.expires = expires

@@ -202,6 +202,7 @@ def test_the_inspector_gets_what_it_needs(site: Site) -> None:
                 "without_timestamps": "connection",
                 "uid": user.pw_uid,
                 "gid": user.pw_gid,
+                "names": {"0": "web1", "1": "web2", "2": "honeypot1"},
             }
 
     asyncio.run(main())

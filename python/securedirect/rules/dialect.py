@@ -11,28 +11,40 @@ import re
 
 from securedirect.rules.model import Dialect
 
-# Searched in the whole text, comments included: commented-out rules are of the same dialect.
-_SNORT3 = re.compile(r"""
-    content[ ]?:[ ]?!?"(?:[^"\\;]|\\.)*+",
-        [ ]?(?:nocase|fast_pattern|depth|offset|distance|within|rawbytes|width)
-    |[;(][ ]?service[ ]?:
-    |[;(][ ]?(?:bufferlen|http_raw_body|http_version|http_param)[ ]?[:;]
-    |^\#?[ ]?(?:alert|drop|block|reject)[ ](?:http|file|tcp|ssl|smtp|ftp)?[ ]?\(
-    |[;(][ ]?http_header[ ]?:[ ]?field
-    """, re.VERBOSE | re.MULTILINE)  # fmt: skip
-_SURICATA = re.compile(r"""
-    [;(][
-    ]?(?:http|tls|dns|file|ssh|smb|ja3s?|ja4|ftp|krb5|snmp|sip|mqtt|quic|tcp|icmpv[46]|rfb)[.]\w+[.]?\w*[
-    ]?[:;] |[;(][
-    ]?(?:startswith|endswith|dotprefix|xbits|bsize|app-layer-event|app-layer-protocol|stream_size|noalert
-        |prefilter)[ ]?[:;]
-    |[;(][ ]?(?:http_user_agent|http_host|http_raw_host|tls_sni|dns_query|ja3_hash|target|to_lowercase
-        |dataset|iprep|flowint)[ ]?[:;]
-    |^\#?[ ]?(?:alert|drop|reject)[ ]
-        (?:http1?|dns|tls|smb|smtp|ssh|ftp|ftp-data|tcp-pkt|tcp-stream|dcerpc|ipv6|http2|quic)[ ][^(\n]*->
-    |pcre[ ]?:[ ]?!?"/[^;\n]*/(?:(?=[A-Za-z]*R)(?=[A-Za-z]*[UIPHCMD])|(?=[A-Za-z]*[VWQ]))[A-Za-z]+"
-    """, re.VERBOSE | re.MULTILINE)  # fmt: skip
 
+def _any(words: str) -> str:
+    return "(?:" + "|".join(re.escape(word) for word in words.split()) + ")"
+
+
+_OPTION = r"[;(][ ]?"  # what stands before an option's name
+_RULE = r"^\#?[ ]?(?:alert|drop|reject|block)[ ]"
+_SNORT3_WORDS = "service bufferlen http_raw_body http_version http_param"
+_SURICATA_WORDS = """
+    startswith endswith dotprefix xbits bsize app-layer-event app-layer-protocol stream_size noalert
+    prefilter http_user_agent http_host http_raw_host tls_sni dns_query ja3_hash target to_lowercase dataset
+    iprep flowint
+"""
+_SURICATA_SPACES = "http tls dns file ssh smb ja3 ja3s ja4 ftp krb5 snmp sip mqtt quic tcp icmpv4 icmpv6 rfb"
+_SURICATA_PROTOCOLS = """
+    http http1 http2 dns tls smb smtp ssh ftp ftp-data tcp-pkt tcp-stream dcerpc ipv6 quic
+"""
+_MODIFIERS = "nocase fast_pattern depth offset distance within rawbytes width"
+
+# Searched in comments too: commented-out rules are of the same dialect.
+_SNORT3 = re.compile(
+    rf'content[ ]?:[ ]?!?"(?:[^"\\;]|\\.)*+",[ ]?{_any(_MODIFIERS)}'
+    rf"|{_OPTION}{_any(_SNORT3_WORDS)}[ ]?[:;]"
+    rf"|{_OPTION}http_header[ ]?:[ ]?field"
+    rf"|{_RULE}(?:[a-z]+[ ]?)?\(",
+    re.MULTILINE,
+)
+_SURICATA = re.compile(
+    rf"{_OPTION}{_any(_SURICATA_SPACES)}\.\w+(?:\.\w+)?[ ]?[:;]"
+    rf"|{_OPTION}{_any(_SURICATA_WORDS)}[ ]?[:;]"
+    rf"|{_RULE}{_any(_SURICATA_PROTOCOLS)}[ ][^(\n]*->"
+    r'|pcre[ ]?:[ ]?!?"/[^;\n]*/(?:(?=[A-Za-z]*R)(?=[A-Za-z]*[UIPHCMD])|(?=[A-Za-z]*[VWQ]))[A-Za-z]+"',
+    re.MULTILINE,
+)
 # Which comes first in a rule: something to find, or a name that is a buffer of Snort 3 and a modifier
 # elsewhere.
 _FIRST = re.compile(

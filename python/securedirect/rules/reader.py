@@ -365,13 +365,16 @@ def _add_content(reader: _Reader, option: Option, buffer: str) -> None:
                 "a quote inside the value is written \\\"; options are separated by ';'",
             )
         # Snort 3: modifiers inside the option.
+        at = option.value_at + len(option.value or "") - len(rest) + 1
         for part in rest[1:].split(","):
+            begin = at + len(part) - len(part.lstrip(_BLANKS))
+            at += len(part) + 1
             name, _, value = part.strip(_BLANKS).partition(" ")
-            inner = Option(name.lower(), value.strip(_BLANKS) or None, option.at, option.value_at)
+            inner = Option(name.lower(), value.strip(_BLANKS) or None, begin, begin + len(name) + 1)
             handler = _CONTENT_OPTIONS.get(inner.name)
             if handler is None:
                 fail(
-                    option.value_at,
+                    begin,
                     f"{option.name} has no modifier {name!r}",
                     "for example nocase, depth 4, within 10",
                 )

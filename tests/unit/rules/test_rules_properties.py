@@ -17,7 +17,7 @@ from securedirect.rules.parser import parse_rule
 from securedirect.rules.reader import _HANDLERS, decode_pattern
 
 RELAXED = settings(
-    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 
 latin = st.text(st.characters(min_codepoint=0, max_codepoint=255))

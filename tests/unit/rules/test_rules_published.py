@@ -7,6 +7,7 @@ The sets are no part of this repository; without them these tests are skipped.
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import pytest
 import rule_reference
@@ -34,8 +35,9 @@ def _parser_alone(monkeypatch):
     monkeypatch.setattr(load_module, "_matcher", lambda: None)
 
 
-def of_set(folder, **options):
-    return load_rule_files(sorted(folder.glob("*.rules")), service_ports=None, **options)
+@cache
+def of_set(folder):
+    return load_rule_files(sorted(folder.glob("*.rules")), service_ports=None)
 
 
 @pytest.mark.parametrize("name", PINNED)

@@ -17,7 +17,7 @@ beginning, ``events`` is where events go, ``maps`` the kernel's maps by name. ``
 ``hold_ms``               and for how long
 ``depth``                 bytes of a body that are inspected
 ``method``                "adopt" or "classic"
-``adopt_key``             16 bytes, hexadecimal; empty with "classic"
+``adopt_key``             16 bytes, hexadecimal; not used with "classic"
 ``attacker_expiry``       seconds
 ``without_timestamps``    "connection" or "source"
 ``names``                 of servers and honeypots, by backend index
@@ -54,7 +54,10 @@ def main(argument: str) -> int:
 
         _core.run_inspector(_read(fds["config"]), _read(fds["rules"]), fds["maps"], fds["events"])
     except Exception as error:
-        failed = {"event": "inspector_failed", "message": f"{type(error).__name__}: {error}"}
+        # The extension's own errors are sentences; anything else is a mistake of ours and named in full.
+        sentence = isinstance(error, OSError | RuntimeError)
+        message = str(error) if sentence else f"{type(error).__name__}: {error}"
+        failed = {"event": "inspector_failed", "message": message}
         line = json.dumps({"event_type": "securedirect", "securedirect": failed}) + "\n"
         try:
             os.write(fds["events"], line.encode())

@@ -32,6 +32,7 @@ _PIPE_BYTES = 1 << 20
 _LINE_BYTES = 1 << 20
 _QUICK_DEATH = 2.0
 _MAX_PAUSE = 1.0
+_STOP_SECONDS = 1.0
 _SILENT_START_SECONDS = 1.0
 """An inspector that runs for so long without saying that it has started is taken to have."""
 
@@ -118,8 +119,9 @@ class Keeper:
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
+                process.send_signal(signal.SIGCONT)  # one that was stopped must see it, too
                 try:
-                    async with asyncio.timeout(2):
+                    async with asyncio.timeout(_STOP_SECONDS):
                         await process.wait()
                 except TimeoutError:
                     process.kill()

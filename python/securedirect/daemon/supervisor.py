@@ -27,7 +27,7 @@ from securedirect.api.server import ControlServer, RequestError
 from securedirect.backends.health import NetworkProber, Prober, all_first, watch
 from securedirect.backends.pool import Backend, Pool
 from securedirect.config import Config
-from securedirect.config.load import key_warning, read_key
+from securedirect.config.load import KEY_BYTES, key_warning, read_key
 from securedirect.daemon import host
 from securedirect.daemon.instance import InspectorFile, InstanceLock
 from securedirect.daemon.keeper import COMMAND, Keeper
@@ -141,7 +141,8 @@ class Supervisor:
         self.interface = self.outside.check(config)
         self.rules = load_rules(config)
         self.rule_counts = describe_rules(config, self.rules)
-        key = read_key(config.handoff.key_file) if config.adopts else b""
+        # Without a honeypot nobody shares the key: a random one makes nobody adopt anything.
+        key = read_key(config.handoff.key_file) if config.adopts else os.urandom(KEY_BYTES)
         if config.adopts and (advice := key_warning(config.handoff.key_file)):
             _log.warning("%s", advice)
         stack.callback(InstanceLock(self.interface.name).release)
@@ -212,8 +213,9 @@ class Supervisor:
                 closed_timeout=config.director.closed_timeout,
                 inspect=inspect,
                 attacker_expiry=config.attackers.expiry,
-                # Without an adopting honeypot there is nobody to test a client's return path.
-                prove_source=config.adopts,
+                # The paper's way has nobody who could test a client's return path. Without any honeypot a
+                # source is never proved, so never marked: only its attacking connection is dropped.
+                prove_source=config.handoff.method == "adopt",
                 allow=[str(network) for network in config.attackers.allow],
             )
             self.pool.activate()
@@ -329,6 +331,7 @@ class Supervisor:
     async def _poll(self) -> None:
         saved = 0.0
         while True:
+            began = time.monotonic()
             try:
                 self.registry.poll()
                 if self.registry.dirty and time.monotonic() - saved > _SAVE_SECONDS:
@@ -336,7 +339,8 @@ class Supervisor:
                     await asyncio.to_thread(self.registry.write, self.registry.snapshot())
             except OSError as error:
                 _log.error("attacker registry: %s", error)
-            await asyncio.sleep(_POLL_SECONDS)
+            # A table of very many is read less often, so that everything else is not kept waiting.
+            await asyncio.sleep(max(_POLL_SECONDS, 10 * (time.monotonic() - began)))
 
     async def _save(self) -> None:
         with contextlib.suppress(OSError):

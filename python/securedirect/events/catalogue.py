@@ -28,12 +28,14 @@ class EventId(StrEnum):
     keys."""
 
     DIVERSION = "diversion"
-    """A connection was taken from a server: ``server`` (spared), ``honeypot``, ``sid``, ``adopted``,
-    ``held_us``."""
+    """A connection was taken from a server.
+
+    ``reason`` (rule, conflicting_retransmission, marked_source); of a rule ``gid``, ``sid``, ``signature``
+    and ``match`` (buffer, offset, length); ``server`` (spared) and ``honeypot`` (null: none is up), each with
+    name and address; ``method``, ``adopted``; ``held_us``, ``handoff_us`` (microseconds the request was held,
+    the handoff took); ``request`` (number on its connection, from 0), ``request_bytes``."""
     CONNECTION_RESET = "connection_reset"
-    """The inspector ended a connection that it could not judge or carry on: ``reason``."""
-    MATCH_LIMIT = "match_limit"
-    """A rule's evaluation reached its bound of steps on a request: ``sid``."""
+    """The inspector ended a connection that it could not go on judging: ``reason``."""
     SOURCE_MARKED = "source_marked"
     """A source goes to the honeypot from now on (``src_ip``): ``sid`` (0 = by an operator), ``expires``,
     ``by``."""
@@ -51,14 +53,12 @@ class EventId(StrEnum):
     """A honeypot is gone: ``name``, ``address``, ``reason``. Its traffic is dropped, never given to
     production."""
     INSPECTOR_STARTED = "inspector_started"
-    """The inspector runs and judges: ``pid``, ``ms`` (since its start)."""
+    """The inspector runs and judges: ``pid``, ``queues``, ``rules``, ``ms`` (it took)."""
     INSPECTOR_FAILED = "inspector_failed"
     """The inspector could not start or had to give up: ``message``."""
     INSPECTOR_RESTARTED = "inspector_restarted"
     """The inspector ended unasked and was started anew: ``reason``, ``pid`` (of the new one),
     ``restarts``."""
-    EVENTS_LOST = "events_lost"
-    """Events could not be passed on or written: ``count``."""
     STARTED = "started"
     """The director serves: ``interface``, ``vip``, ``port``, ``rules``, ``taken_over``."""
     STOPPED = "stopped"
@@ -69,10 +69,8 @@ INSPECTOR_EVENTS = frozenset(
     {
         EventId.DIVERSION,
         EventId.CONNECTION_RESET,
-        EventId.MATCH_LIMIT,
         EventId.INSPECTOR_STARTED,
         EventId.INSPECTOR_FAILED,
-        EventId.EVENTS_LOST,
     }
 )
 """Those that come from the inspector; all others are the supervisor's."""

@@ -136,7 +136,7 @@ class RulesTable(_Table):
 
 
 class HealthTable(_Table):
-    """How servers and honeypots are watched."""
+    """How servers and honeypots are watched. A dead one is out after at most interval * fall + timeout."""
 
     interval: Seconds = Field(default=2.0, ge=0.05, le=3600)
     timeout: Seconds = Field(default=1.0, ge=0.01, le=60)

@@ -159,10 +159,12 @@ def is_local(address: IPv4Address) -> bool:
     """True when this host has the address itself."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
-            sock.bind((str(address), 0))
+            # Nothing is sent. To an address of its own a host speaks from that very address; a bind would tell
+            # the same, but not where net.ipv4.ip_nonlocal_bind is set.
+            sock.connect((str(address), 9))
         except OSError:
             return False
-    return True
+        return bool(sock.getsockname()[0] == str(address))
 
 
 def check_director(config: Config) -> Interface:

@@ -58,6 +58,14 @@ struct {
 	__type(value, __u64);
 } counters SEC(".maps");
 
+/* The time of each CPU's last tick, so that it is asked for once a tick. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sd_clock);
+} clocks SEC(".maps");
+
 /* The inspector's own counters; here so that they outlive it. Names: crates/sd-io/src/abi.rs. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -110,6 +110,12 @@ struct sd_allow_key {
 	__u8 address[16];
 };
 
+/* Map "clocks": per CPU; not shared with anybody. */
+struct sd_clock {
+	__u64 jiffies;
+	__u64 now;
+};
+
 /* What the adopt segment's option says (network order), covered by its MAC together with the addresses. */
 struct sd_adopt_option {
 	__u8 kind;

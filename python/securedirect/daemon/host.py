@@ -159,8 +159,8 @@ def is_local(address: IPv4Address) -> bool:
     """True when this host has the address itself."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
-            # Nothing is sent. To an address of its own a host speaks from that very address; a bind would tell
-            # the same, but not where net.ipv4.ip_nonlocal_bind is set.
+            # Nothing is sent. To an address of its own a host speaks from that very address; a bind would
+            # tell the same, but not where net.ipv4.ip_nonlocal_bind is set.
             sock.connect((str(address), 9))
         except OSError:
             return False

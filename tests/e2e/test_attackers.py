@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from securedirect.lab import Lab
-from tests.e2e.test_balancing import status
-from tests.e2e.traffic import ATTACK, Client, eventually, fresh_address, request
+from securedirect.lab.traffic import ATTACK, Client, eventually, fresh_address, request, status
 
 pytestmark = pytest.mark.root
 

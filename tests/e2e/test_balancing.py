@@ -8,27 +8,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from typing import Any
 
 import pytest
 
 from securedirect.lab import Lab
-from tests.e2e.traffic import Client, eventually, packets, request
+from securedirect.lab.traffic import Client, eventually, packets, request, state, status
 
 pytestmark = pytest.mark.root
-
-
-def status(lab: Lab) -> dict[str, Any]:
-    command = [sys.executable, "-m", "securedirect", "status", "--json", "--socket", str(lab.socket)]
-    answer: dict[str, Any] = json.loads(
-        subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    )
-    return answer
-
-
-def state(lab: Lab, name: str) -> str:
-    machines = status(lab)["servers"] + status(lab)["honeypots"]
-    return str(next(m["state"] for m in machines if m["name"] == name))
 
 
 def test_eight_connections_land_four_and_four(lab: Lab) -> None:
@@ -86,7 +72,8 @@ def test_anything_else_for_the_vip_is_ignored_in_silence(lab: Lab) -> None:
 
 
 def test_status_has_what_it_promises(lab: Lab) -> None:
-    answer = status(lab)
+    command = [sys.executable, "-m", "securedirect", "status", "--json", "--socket", str(lab.socket)]
+    answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     assert {"supervisor", "inspector"} <= answer["pids"].keys()
     assert [m["name"] for m in answer["servers"]] == ["web1", "web2"]
     assert all({"name", "address", "state"} <= m.keys() for m in answer["servers"] + answer["honeypots"])

@@ -12,8 +12,18 @@ from collections.abc import Iterator
 import pytest
 
 from securedirect.lab import Lab
-from tests.e2e.test_balancing import status
-from tests.e2e.traffic import ATTACK, Client, eventually, fresh_address, received, request
+from securedirect.lab.traffic import (
+    ATTACK,
+    Client,
+    alive,
+    eventually,
+    fresh_address,
+    inspector,
+    packets,
+    received,
+    request,
+    status,
+)
 
 pytestmark = pytest.mark.root
 
@@ -23,14 +33,6 @@ def own_source(lab: Lab) -> Iterator[None]:
     """Leave the lab with a running inspector whatever the test did."""
     yield
     assert eventually(lambda: alive(status(lab)["pids"]["inspector"])), "the inspector did not come back"
-
-
-def alive(pid: int | None) -> bool:
-    return bool(pid) and os.path.exists(f"/proc/{pid}")
-
-
-def inspector(lab: Lab) -> int:
-    return int(status(lab)["pids"]["inspector"])
 
 
 def test_killed_under_load(lab: Lab) -> None:
@@ -78,17 +80,10 @@ def test_stopped_inspector_lets_nothing_pass(lab: Lab) -> None:
         try:
             client.send(request("/late"))
             time.sleep(1.0)
-            assert (
-                all(b"/late" not in c.so_far() for c in captures.values())
-                if hasattr(next(iter(captures.values())), "so_far")
-                else True
-            )
         finally:
             stopped_until = time.time()
             os.kill(pid, signal.SIGCONT)
         assert client.read().served_by.startswith("web")
-    from tests.e2e.traffic import packets
-
     for capture in captures.values():
         early = [
             p

@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import struct
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from securedirect.lab import Capture, Lab
-from tests.e2e.traffic import (
+from securedirect.lab.traffic import (
     ATTACK,
     ATTACK_PATH,
     Client,
+    diversions,
+    events,
     eventually,
     fresh_address,
     open_sockets,
@@ -25,21 +25,6 @@ from tests.e2e.traffic import (
 )
 
 pytestmark = pytest.mark.root
-
-
-def events(lab: Lab, kind: str) -> list[dict[str, Any]]:
-    if not lab.eve.exists():
-        return []
-    lines = [json.loads(line) for line in lab.eve.read_text().splitlines()]
-    return [line for line in lines if line["event_type"] == kind]
-
-
-def diversions(lab: Lab, source: str) -> list[dict[str, Any]]:
-    return [
-        e
-        for e in events(lab, "securedirect")
-        if e["securedirect"]["event"] == "diversion" and e.get("src_ip") == source
-    ]
 
 
 @pytest.fixture

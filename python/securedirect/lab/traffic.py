@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the end-to-end tests send and how they look at it: clients on sockets of their own, packets of a capture."""
+"""Traffic for the lab and looks at what became of it: clients on sockets of their own, packets of a capture,
+the director's own account. Shared by the demo and the end-to-end tests.
+"""
 
 from __future__ import annotations
 
 import itertools
+import json
 import socket
 import struct
 import time
@@ -12,10 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from securedirect.lab import Lab
+from securedirect.api.client import ask
+from securedirect.lab.lab import Lab
 
 ATTACK_PATH = "/cgi-bin/phf?Qalias=x%0a/bin/cat%20/etc/passwd"
 """Matched by the shipped rules and by every Snort rule set since 1998."""
+
+TCP_INFO_TOTAL_RETRANS = 100
+"""Offset of tcpi_total_retrans in struct tcp_info (linux/tcp.h)."""
 
 _addresses = itertools.count(50)
 
@@ -99,9 +106,9 @@ class Client:
         return data
 
     def retransmissions(self) -> int:
-        """tcpi_total_retrans of struct tcp_info (linux/tcp.h)."""
+        """Segments that the client's kernel has sent again."""
         info = self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-        return int(struct.unpack_from("I", info, 100)[0])
+        return int(struct.unpack_from("I", info, TCP_INFO_TOTAL_RETRANS)[0])
 
     def close(self) -> None:
         self.socket.close()
@@ -162,10 +169,33 @@ def packets(path: Path) -> Iterator[Packet]:
 
 
 def received(path: Path, lab: Lab, port: int | None = None) -> bytes:
-    """All payload towards the service in a capture, in the order it came."""
+    """All payload towards the service in a capture, in the order it came, repetitions too. ``port``: the
+    client's."""
     return b"".join(
         p.payload for p in packets(path) if p.destination == lab.vip and (port is None or p.sport == port)
     )
+
+
+def reassembled(path: Path, lab: Lab, port: int) -> bytes:
+    """The bytes that a client's connection brought, each once, in the order of their sequence numbers. Stops
+    at the first gap; works for less than 2 GiB."""
+    segments = [p for p in packets(path) if p.destination == lab.vip and p.sport == port and p.payload]
+    if not segments:
+        return b""
+    base = segments[0].seq
+
+    def place(packet: Packet) -> int:
+        return (packet.seq - base + 0x8000_0000) % 0x1_0000_0000 - 0x8000_0000
+
+    segments.sort(key=place)
+    stream = bytearray()
+    first = place(segments[0])
+    for segment in segments:
+        known = len(stream) + first - place(segment)
+        if known < 0:
+            break
+        stream += segment.payload[known:]
+    return bytes(stream)
 
 
 def eventually(check: Callable[[], Any], seconds: float = 5.0, every: float = 0.05) -> Any:
@@ -180,3 +210,43 @@ def open_sockets(lab: Lab, host: str, port: int) -> list[str]:
     """Connections of a host with this remote port that are established (/proc/net/tcp state 01)."""
     lines = lab.exec(host, "cat", "/proc/net/tcp").stdout.splitlines()[1:]
     return [line for line in lines if line.split()[2].endswith(f":{port:04X}") and line.split()[3] == "01"]
+
+
+def status(lab: Lab) -> dict[str, Any]:
+    """What ``securedirect status --json`` prints for this lab."""
+    answer: dict[str, Any] = ask(lab.socket, "status")
+    return answer
+
+
+def state(lab: Lab, name: str) -> str:
+    """State of a server or honeypot: "up" or "down"."""
+    current = status(lab)
+    return str(next(m["state"] for m in current["servers"] + current["honeypots"] if m["name"] == name))
+
+
+def inspector(lab: Lab) -> int | None:
+    """Process id of the inspector, as the supervisor knows it."""
+    pid: int | None = status(lab)["pids"]["inspector"]
+    return pid
+
+
+def alive(pid: int | None) -> bool:
+    """Whether a process is there (one that only waits to be reaped counts)."""
+    return pid is not None and Path(f"/proc/{pid}").exists()
+
+
+def events(lab: Lab, kind: str | None = None) -> list[dict[str, Any]]:
+    """The lines of the director's event log so far; ``kind``: only those of this ``event_type``."""
+    if not lab.eve.exists():
+        return []
+    found = [json.loads(line) for line in lab.eve.read_text().splitlines()]
+    return [one for one in found if kind is None or one["event_type"] == kind]
+
+
+def diversions(lab: Lab, source: str) -> list[dict[str, Any]]:
+    """The diversions of a source's connections so far."""
+    return [
+        one
+        for one in events(lab, "securedirect")
+        if one["securedirect"]["event"] == "diversion" and one.get("src_ip") == source
+    ]

@@ -90,7 +90,7 @@ struct Candidate {
     rule: u32,
     /// Its first entry of `Transaction::states`.
     states: u32,
-    open: bool,
+    status: Status,
 }
 
 /// A buffer as it is now.
@@ -201,7 +201,7 @@ impl Transaction {
         self.follow_body(limits, data);
         let step = match self.body.state {
             BodyState::Done => Step::Done { consumed: self.body_at },
-            BodyState::Unframed => Step::Tunnel,
+            BodyState::Unframed if !self.deep => Step::Tunnel,
             _ if self.deep => Step::BodyTooDeep,
             _ => Step::NeedMore,
         };
@@ -215,7 +215,25 @@ impl Transaction {
             self.judge_data(rules, limits, scratch, data, when, out);
             self.settled = when == When::End;
         }
+        if self.deep && self.body.state == BodyState::Unframed {
+            self.become_tunnel(self.body_at);
+            self.judge_data(rules, limits, scratch, data, When::Now, out);
+            return Step::Tunnel;
+        }
         step
+    }
+
+    /// The framing broke where nothing is judged any more: what comes after is a stream of its own that begins at
+    /// `start` of the data. What has been reported is not reported again.
+    fn become_tunnel(&mut self, start: usize) {
+        let mut reported = std::mem::take(&mut self.candidates);
+        reported.retain(|candidate| candidate.status == Status::Matched);
+        let (found, done, generation) = (self.found, self.reported, self.generation);
+        self.reset();
+        self.candidates = reported;
+        (self.found, self.reported, self.generation) = (found, done, generation);
+        self.head.state = HeadState::NotHttp;
+        self.head.start = start;
     }
 
     /// Once the head is complete: where the body will end.
@@ -273,10 +291,7 @@ impl Transaction {
         match self.body.state {
             BodyState::Done => Step::Done { consumed: taken },
             BodyState::Unframed => {
-                let (found, reported) = (self.found, self.reported);
-                self.reset();
-                (self.found, self.reported) = (found, reported);
-                self.head.state = HeadState::NotHttp;
+                self.become_tunnel(taken);
                 Step::Tunnel
             }
             _ => Step::NeedMore,
@@ -376,7 +391,7 @@ impl Transaction {
     ) {
         self.make_buffers(rules, data);
         let framed = self.framed && self.head.state == HeadState::Complete;
-        let unframed = !framed || self.body.state == BodyState::Unframed;
+        let unframed = !framed || self.body.state == BodyState::Unframed && !self.deep;
         let depth = self.head.end.saturating_add(limits.depth);
         let end = match self.body.state {
             _ if unframed => data.len(),
@@ -422,15 +437,15 @@ impl Transaction {
         }
         let mut candidates = std::mem::take(&mut self.candidates);
         let mut states = std::mem::take(&mut self.states);
-        for candidate in candidates.iter_mut().filter(|candidate| candidate.open) {
+        for candidate in candidates.iter_mut().filter(|candidate| candidate.status == Status::Running) {
             let rule = &rules.rules[candidate.rule as usize];
             let states = &mut states[candidate.states as usize..][..rule.parts.len()];
             let mut budget = Budget::new(judged.raw.len(), self.forgotten);
             match self.evaluate(rule, states, data, judged, &mut budget) {
                 Status::Running => {}
-                Status::Failed => candidate.open = false,
+                Status::Failed => candidate.status = Status::Failed,
                 Status::Matched => {
-                    candidate.open = false;
+                    candidate.status = Status::Matched;
                     let (offset, len) = states[rule.place].place;
                     out.push(Match {
                         rule: RuleId(candidate.rule),
@@ -473,8 +488,9 @@ impl Transaction {
             }
             *word |= bit;
             let rule = &rules.rules[id as usize];
-            let open = rule.ports.as_ref().is_none_or(|ports| ports.allow(limits.dst_port));
-            candidates.push(Candidate { rule: id, states: states.len() as u32, open });
+            let ours = rule.ports.as_ref().is_none_or(|ports| ports.allow(limits.dst_port));
+            let status = if ours { Status::Running } else { Status::Failed };
+            candidates.push(Candidate { rule: id, states: states.len() as u32, status });
             states.resize(states.len() + rule.parts.len(), PartState::default());
         };
         if !self.always_added {

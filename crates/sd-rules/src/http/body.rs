@@ -52,7 +52,8 @@ pub struct Body {
 }
 
 impl Body {
-    /// Follows the framing through `input`; returns the bytes that belong to the body, all of them unless it ends.
+    /// Follows the framing through `input`; returns the bytes that belong to the body, all of them
+    /// unless it ends or breaks.
     /// `content` gets the decoded pieces as ranges of `input`, `events` what is odd.
     pub fn follow(
         &mut self,
@@ -61,11 +62,7 @@ impl Body {
         events: &mut impl FnMut(Decoder),
     ) -> usize {
         match &mut self.state {
-            BodyState::Done => 0,
-            BodyState::Unframed => {
-                content(0..input.len());
-                input.len()
-            }
+            BodyState::Done | BodyState::Unframed => 0,
             BodyState::Length(left) => {
                 let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
                 *left -= taken as u64;
@@ -87,8 +84,7 @@ impl Body {
                         Progress::Broken => {
                             events(Decoder::ChunkFraming);
                             self.state = BodyState::Unframed;
-                            content(at..input.len());
-                            return input.len();
+                            return at;
                         }
                     }
                 }
@@ -297,7 +293,7 @@ mod tests {
             for step in 1..=input.len() {
                 let (_, taken, state, events) = run(input, step);
                 assert_eq!(state, BodyState::Unframed, "{}", input.escape_ascii());
-                assert_eq!(taken, input.len());
+                assert!(taken < input.len());
                 assert_eq!(events, [Decoder::ChunkFraming], "{}", input.escape_ascii());
             }
         }

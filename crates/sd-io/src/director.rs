@@ -131,17 +131,17 @@ fn allow_bytes(key: &abi::AllowKey) -> [u8; 20] {
     bytes
 }
 
-/// Create the folder; it must be on a BPF file system, or nothing can be pinned there.
-fn prepare_pin_dir(dir: &Path) -> Result<()> {
+/// The folder (which need not exist yet) must be on a BPF file system, or nothing can be pinned there.
+fn check_pin_dir(dir: &Path) -> Result<()> {
     const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
-    fs::create_dir_all(dir).map_err(|error| io_error(format!("create {}", dir.display()), &error))?;
-    let path = std::ffi::CString::new(dir.as_os_str().as_encoded_bytes())
+    let existing = dir.ancestors().find(|path| path.exists()).unwrap_or(dir);
+    let path = std::ffi::CString::new(existing.as_os_str().as_encoded_bytes())
         .map_err(|_| Error::invalid("the path of the pins holds a zero byte"))?;
     // SAFETY: all-zero bytes are a valid statfs; the path is a C string.
     let magic = unsafe {
         let mut stat: libc::statfs = std::mem::zeroed();
         if libc::statfs(path.as_ptr(), &mut stat) < 0 {
-            return Err(Error::last_os(format!("look at {}", dir.display())));
+            return Err(Error::last_os(format!("look at {}", existing.display())));
         }
         stat.f_type as i64
     };
@@ -221,7 +221,7 @@ impl Director {
             .collect();
         let kept = match &options.pin_dir {
             Some(dir) => {
-                prepare_pin_dir(dir)?;
+                check_pin_dir(dir)?;
                 reusable(dir, &wanted)?
             }
             None => Vec::new(),
@@ -289,6 +289,7 @@ impl Director {
     /// Pin what is not pinned yet, in the place of what could not be taken over.
     fn pin(&self, kept: &[(&'static str, OwnedFd)]) -> Result<()> {
         let Some(dir) = &self.options.pin_dir else { return Ok(()) };
+        fs::create_dir_all(dir).map_err(|error| io_error(format!("create {}", dir.display()), &error))?;
         let is_kept = |name: &str| kept.iter().any(|(have, _)| *have == name);
         if !is_kept("attackers") {
             copy_marks(dir, &self.attackers);

@@ -342,6 +342,10 @@ fn strangers_programs_stay() {
     let error = Director::load("no-such", site.options()).unwrap_err();
     assert_eq!(error.errno(), Some(libc::ENODEV));
     assert!(error.to_string().starts_with("find the interface \"no-such\": No such device"), "{error}");
+    let elsewhere = std::env::temp_dir().join("sdio-no-bpf-file-system/pins");
+    let error = Director::load("wire", Options { pin_dir: Some(elsewhere.clone()), ..site.options() }).unwrap_err();
+    assert!(error.to_string().contains("mount -t bpf"), "{error}");
+    assert!(!elsewhere.exists());
 }
 
 #[test]

@@ -20,7 +20,7 @@ demo: build ## Show the main job live, in a lab of network namespaces (as root)
 
 test: build ## Run all tests (as root; without it those that need namespaces are skipped)
 	cargo test --quiet --workspace --exclude sd-py
-	$(BIN)/pytest
+	$(BIN)/python -m pytest
 
 bench: build ## Measure against HAProxy and ModSecurity (as root); writes build/bench.md and build/bench.json
 	@$(BIN)/securedirect bench

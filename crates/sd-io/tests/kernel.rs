@@ -2,7 +2,9 @@
 //! Against the real kernel, on veth pairs between network namespaces. Needs root: `cargo test -- --ignored`.
 
 use std::fs::File;
-use std::net::Ipv4Addr;
+use std::hash::Hasher;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 use std::process::Command;
@@ -162,12 +164,17 @@ fn checksum(parts: &[&[u8]]) -> u16 {
 }
 
 fn segment(port: u16, flags: u8, seq: u32, ack: u32, payload: &[u8]) -> Vec<u8> {
+    segment_with(port, flags, seq, ack, &[], payload)
+}
+
+fn segment_with(port: u16, flags: u8, seq: u32, ack: u32, options: &[u8], payload: &[u8]) -> Vec<u8> {
     let mut tcp = Vec::new();
     tcp.extend(port.to_be_bytes());
     tcp.extend(80u16.to_be_bytes());
     tcp.extend(seq.to_be_bytes());
     tcp.extend(ack.to_be_bytes());
-    tcp.extend([0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
+    tcp.extend([(5 + options.len() as u8 / 4) << 4, flags, 0xff, 0xff, 0, 0, 0, 0]);
+    tcp.extend(options);
     tcp.extend(payload);
     let length = (tcp.len() as u16).to_be_bytes();
     let sum = checksum(&[&CLIENT, &VIP, &[0, 6], &length, &tcp]);
@@ -517,4 +524,93 @@ fn the_directors_paths_are_fast() {
     }
     let (_, hit) = paths.iter().find(|(path, _)| *path == "flow_hit").unwrap();
     assert!(*hit <= 60.0, "flow_hit: {hit} ns");
+}
+
+/// The adopt segment's option, as the engine writes it: MSS 1400, window scales 7 (client) and 10 (ours), SACK.
+fn adopt_option(key: [u8; 16], port: u16, seq: u32, ack: u32) -> Vec<u8> {
+    let (mss, scales, flags) = (1400u16, 0x7au8, abi::OPT_SACK | abi::OPT_WSCALE);
+    let mut option = vec![abi::ADOPT_KIND, abi::ADOPT_LEN as u8];
+    option.extend(abi::ADOPT_EXID.to_be_bytes());
+    option.extend([0; 8]);
+    option.extend(mss.to_be_bytes());
+    option.extend([scales, flags, 0, 0, 0, 0]);
+    let words = [
+        u64::from(u32::from_be_bytes(CLIENT)) << 32 | u64::from(u32::from_be_bytes(VIP)),
+        u64::from(port) << 48 | 80 << 32 | u64::from(seq),
+        u64::from(ack) << 32,
+        u64::from(mss) << 16 | u64::from(scales) << 8 | u64::from(flags),
+        u64::from(abi::ADOPT_KIND) << 8 | abi::ADOPT_LEN as u64,
+    ];
+    let mut hasher = siphasher::sip::SipHasher24::new_with_key(&key);
+    for word in words {
+        hasher.write(&word.to_le_bytes());
+    }
+    option.extend(hasher.finish().to_le_bytes());
+    assert_eq!(option.len(), abi::ADOPT_LEN);
+    option
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_honeypot_goes_on_with_a_connection_that_it_never_saw_begin() {
+    let site = Site::new();
+    let wire = site.wire();
+    let mac = CLIENT_MAC.map(|byte| format!("{byte:02x}")).join(":");
+    for command in [
+        "link set lo up",
+        "addr add 192.0.2.100/32 dev lo",
+        "addr add 192.0.2.2/24 dev wire",
+        &format!("neigh replace 192.0.2.1 lladdr {mac} dev wire"),
+    ] {
+        ip(&format!("-n {} {command}", site.director));
+    }
+    let listener = TcpListener::bind((Ipv4Addr::from(VIP), 80)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let key = [7; 16];
+    let adopter = Adopter::attach("wire", Ipv4Addr::from(VIP), 80, key).unwrap();
+    let counted = |name: &str| adopter.counters().unwrap().into_iter().find(|(have, _)| *have == name).unwrap().1;
+    let (port, seq, ack) = (40_000u16, 500_000u32, 900_000u32);
+
+    // Somebody else's key: not even the kernel's own answer.
+    let forged = adopt_option([8; 16], port, seq, ack);
+    wire.send(&segment_with(port, ACK, seq, ack, &forged, b""));
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(counted("refused_mac"), 1);
+    // The right one, but moved to other numbers.
+    let option = adopt_option(key, port, seq, ack);
+    wire.send(&segment_with(port, ACK, seq + 1, ack, &option, b""));
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!((counted("refused_mac"), counted("adopted")), (2, 0));
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+
+    wire.send(&segment_with(port, ACK, seq, ack, &option, b""));
+    let end = Instant::now() + Duration::from_secs(2);
+    let (mut connection, client) = loop {
+        match listener.accept() {
+            Ok(found) => break found,
+            Err(error) => assert!(Instant::now() < end, "{error}: {:?}", adopter.counters()),
+        }
+    };
+    assert_eq!(client.port(), port);
+    assert_eq!(counted("adopted"), 1);
+    connection.set_nonblocking(false).unwrap();
+    connection.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    wire.send(&segment(port, ACK | PSH, seq, ack, b"GET /attack HTTP/1.1\r\n\r\n"));
+    let mut request = [0u8; 24];
+    connection.read_exact(&mut request).unwrap();
+    assert_eq!(&request, b"GET /attack HTTP/1.1\r\n\r\n");
+    connection.write_all(b"decoy").unwrap();
+    let answer = wire.receive(|frame| frame.ends_with(b"decoy")).expect("the answer");
+    assert_eq!(answer[38..42], ack.to_be_bytes(), "the client's stream goes on without a gap");
+    assert_eq!(answer[42..46], (seq + 24).to_be_bytes());
+
+    // Once is enough.
+    wire.send(&segment_with(port, ACK, seq, ack, &option, b""));
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(counted("refused_already_open"), 1);
+    drop(listener);
+    let late = adopt_option(key, 40_001, seq, ack);
+    wire.send(&segment_with(40_001, ACK, seq, ack, &late, b""));
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(counted("refused_no_listener"), 1);
 }

@@ -315,6 +315,10 @@ impl Transaction {
         let shift = bytes.saturating_sub(self.head.start);
         self.head.state = HeadState::NotHttp;
         self.head.start = self.head.start.saturating_sub(bytes);
+        // The buffers of a head refer to the data.
+        self.head.has_line = false;
+        self.line_ready = false;
+        self.buffers.reset();
         self.raw_scanned = self.raw_scanned.saturating_sub(shift);
         for state in &mut self.states {
             state.shift(shift);
@@ -340,7 +344,7 @@ impl Transaction {
 
     /// For events; `data` as in the last call.
     pub fn summary<'a>(&self, data: &'a [u8]) -> RequestSummary<'a> {
-        if !self.head.has_line() {
+        if !self.head.has_line {
             return RequestSummary::default();
         }
         use crate::http::Name;
@@ -411,7 +415,7 @@ impl Transaction {
 
     fn make_buffers(&mut self, rules: &RuleSet, data: &[u8]) {
         let mut found = 0;
-        if !self.line_ready && self.head.has_line() {
+        if !self.line_ready && self.head.has_line {
             self.line_ready = true;
             self.buffers.request_line(data, &self.head, &rules.used, &mut |event| found |= event.bit());
         }

@@ -168,7 +168,7 @@ fn small_limits() -> impl Strategy<Value = Limits> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(1500), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn options_mean_what_they_say(options in prop::collection::vec(option(), 1..6), body in text(b"ab", 24), cuts in prop::collection::vec(0..200usize, 0..4)) {

@@ -88,7 +88,9 @@ pub struct Head {
     pub start: usize,
     /// First byte after the head.
     pub end: usize,
-    /// The request line without its end, known from state Headers on.
+    /// The request line has been read, whatever became of the rest.
+    pub has_line: bool,
+    /// The request line without its end.
     pub line: Span,
     pub method: Span,
     pub uri: Span,
@@ -112,11 +114,6 @@ impl Head {
         headers.clear();
         headers.shrink_to(128);
         *self = Head { headers, ..Head::default() };
-    }
-
-    /// The request line has been read.
-    pub fn has_line(&self) -> bool {
-        matches!(self.state, HeadState::Headers | HeadState::Complete)
     }
 
     /// Goes on with `data`, all bytes of the request so far.
@@ -239,6 +236,7 @@ impl Head {
         if uri.iter().any(|byte| is_wide_blank(*byte)) {
             events(Decoder::UnescapedSpace);
         }
+        self.has_line = true;
         if versioned {
             self.state = HeadState::Headers;
         } else {

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scenes of the main job: attacks on live connections, and what becomes of their sources."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+
+from securedirect.demo.report import plural
+from securedirect.demo.stage import Stage, resets_towards
+from securedirect.lab.traffic import (
+    ATTACK,
+    ATTACK_PATH,
+    Client,
+    diversions,
+    events,
+    eventually,
+    fresh_address,
+    open_sockets,
+    packets,
+    reassembled,
+    received,
+    request,
+    status,
+)
+
+POST_BYTES = 200_000
+_SPLIT_EVERY = 11
+_EXPIRY_SECONDS = 1.0
+
+
+def same_socket(stage: Stage) -> None:
+    """Two harmless requests, an attack, a harmless one: one connection, two machines."""
+    lab, report = stage.lab, stage.report
+    report.scene("A live attack is answered by the honeypot, on the same socket")
+    source = fresh_address(lab)
+    with stage.captures(*stage.web_servers, "director", "client1") as captures:
+        with Client(lab, source) as client:
+            port = client.port
+            report.say(f"one TCP connection, {source}:{port} to {lab.vip}:{lab.port}")
+            first = stage.ask_and_tell(client, 1, "GET /", request("/"))
+            second = stage.ask_and_tell(client, 2, "GET /products.html", request("/products.html"))
+            third = stage.ask_and_tell(client, 3, f"GET {ATTACK_PATH}", ATTACK)
+            fourth = stage.ask_and_tell(client, 4, "GET /products.html", request("/products.html"))
+            spared = first.served_by
+            gone = eventually(lambda: not open_sockets(lab, spared, port))
+            again = client.retransmissions()
+        report.check(
+            f"1 and 2 were answered by {spared}, the attack and all that follows by {third.served_by}",
+            spared.startswith("web")
+            and second.served_by == spared
+            and third.served_by == fourth.served_by == "honeypot1",
+        )
+        resets = resets_towards(captures["client1"].stop(), source)
+        report.check(
+            f"seen by the client: {plural(again, 'retransmission')}, {plural(resets, 'reset')}",
+            again == resets == 0,
+        )
+        clean = request("/") + request("/products.html")
+        got = {host: received(captures[host].stop(), lab, port) for host in stage.web_servers}
+        extra = sum(map(len, got.values())) - len(clean)
+        report.check(
+            f"bytes of the attack on the web servers' cables: {extra} of {len(ATTACK)}; {spared} got "
+            f"exactly the {len(clean)} bytes of requests 1 and 2",
+            got.get(spared) == clean and extra == 0,
+        )
+        report.check(f"{spared}'s socket of this connection is gone", bool(gone))
+        seen = list(packets(captures["director"].stop()))
+        replies = sum(1 for packet in seen if packet.source == lab.vip)
+        report.check(
+            f"server-to-client packets on the director's cable: {replies} "
+            f"(client-to-server: {sum(1 for packet in seen if packet.destination == lab.vip)})",
+            replies == 0,
+        )
+    _tell_events(stage, source, spared)
+
+
+def _tell_events(stage: Stage, source: str, spared: str) -> None:
+    """What the event log says of it."""
+    lab, report = stage.lab, stage.report
+    found = eventually(lambda: diversions(lab, source))
+    if not found:
+        report.check("the event log tells of the diversion", False)
+        return
+    diversion = found[0]
+    alerts = [one for one in events(lab, "alert") if one["flow_id"] == diversion["flow_id"]]
+    report.say("the event log, EVE JSON, joined by flow_id:")
+    for event in (*alerts[:1], diversion):
+        report.quote(json.dumps(event, indent=2))
+    told = diversion["securedirect"]
+    report.check(
+        f"it names the rule (sid {told.get('sid')}), the server that was spared ({told['server']['name']}), "
+        f"the honeypot ({told['honeypot']['name']}), the place of the match, and that the connection "
+        f"was adopted",
+        bool(alerts)
+        and told["server"]["name"] == spared
+        and told["honeypot"]["name"] == "honeypot1"
+        and told["match"]["length"] > 0
+        and told["adopted"] is True,
+    )
+
+
+def split_attack(stage: Stage) -> None:
+    """The same attack in two segments, divided at various places, and in single bytes."""
+    lab, report = stage.lab, stage.report
+    report.scene("The attack is split over segments")
+    places = range(1, len(ATTACK), _SPLIT_EVERY)
+    answered: list[str] = []
+    ports: list[int] = []
+    again = 0
+    with stage.captures(*stage.web_servers, "client1") as captures:
+        for place in places:
+            with Client(lab, fresh_address(lab)) as client:
+                client.ask(request("/"))
+                client.send(ATTACK[:place])
+                answered += [client.ask(ATTACK[place:]).served_by, client.ask(request("/")).served_by]
+                again += client.retransmissions()
+                ports.append(client.port)
+        with Client(lab, fresh_address(lab)) as client:
+            for byte in ATTACK:
+                client.send(bytes([byte]))
+            slowly = client.read().served_by
+            ports.append(client.port)
+        trace = [packet for packet in packets(captures["client1"].stop()) if packet.dport in ports]
+        got = b"".join(received(captures[host].stop(), lab) for host in stage.web_servers)
+    resets = sum(1 for packet in trace if packet.reset and packet.source == lab.vip)
+    report.say(
+        f"split behind byte {', '.join(map(str, places))} of {len(ATTACK)} (the tests try every place)"
+    )
+    report.check(
+        f"answered by the honeypot on the same socket: {answered[::2].count('honeypot1')} of {len(places)}; "
+        f"in {len(ATTACK)} segments of one byte: by {slowly}",
+        set(answered) == {"honeypot1"} and slowly == "honeypot1",
+    )
+    report.check(
+        f"seen by the clients: {plural(again, 'retransmission')}, {plural(resets, 'reset')}",
+        again == resets == 0,
+    )
+    extra = len(got) - len(places) * len(request("/"))
+    report.check(
+        f"bytes of the attacks on the web servers' cables: {extra} (requests before them: {len(places)})",
+        got == request("/") * len(places),
+    )
+
+
+def long_transfer(stage: Stage) -> None:
+    """A long request, replayed to the honeypot, and a long answer from it."""
+    lab, report = stage.lab, stage.report
+    report.scene("200 KB up, 20 MB down, over an adopted connection")
+    body = bytes(index * 7 % 251 for index in range(POST_BYTES))
+    attack = request("/download.bin?x=/etc/passwd", method="POST", body=body)
+    with stage.captures(*stage.web_servers) as captures:
+        source = fresh_address(lab)
+        upwards = lab.capture("honeypot1", filter=f"src host {source}")
+        with Client(lab, source, timeout=20) as client:
+            stage.ask_and_tell(client, 1, "GET /", request("/"))
+            answer = stage.ask_and_tell(client, 2, "POST /download.bin?x=/etc/passwd", attack)
+            again = client.retransmissions()
+            port = client.port
+        arrived = reassembled(upwards.stop(), lab, port)[-POST_BYTES:]
+        got = b"".join(received(captures[host].stop(), lab, port) for host in stage.web_servers)
+    wanted = (lab.run_dir / "honeypot1" / "www" / "download.bin").read_bytes()
+    for what, sent, came in (("up", body, arrived), ("down", wanted, answer.body)):
+        digests = [hashlib.md5(data, usedforsecurity=False).hexdigest() for data in (sent, came)]
+        report.check(
+            f"{what:<4} {len(came):>10,} bytes, md5 {digests[1]}, sent as {digests[0]}",
+            digests[0] == digests[1],
+        )
+    report.check(
+        f"answered by {answer.served_by}; client's retransmissions: {again}; bytes on the web servers' "
+        f"cables: {len(got) - len(request('/'))}",
+        answer.served_by == "honeypot1" and again == 0 and got == request("/"),
+    )
+
+
+def marked_source(stage: Stage) -> None:
+    """From then on the source is sent to the honeypot, uninspected; nobody else is; and not for ever."""
+    lab, report = stage.lab, stage.report
+    report.scene("The attacker's source is marked, and nobody else's")
+    attacker, neighbour = fresh_address(lab), fresh_address(lab)
+    socket = ("--socket", str(lab.socket))
+
+    def marks() -> list[str]:
+        listed = json.loads(stage.command("attackers", "list", "--json", *socket))
+        return [one["address"] for one in listed["attackers"]]
+
+    with Client(lab, attacker) as first, Client(lab, attacker) as second:
+        before = second.ask(request("/")).served_by
+        began = time.monotonic()
+        first.ask(ATTACK)
+        first.ask(request("/"))
+        marked = eventually(lambda: attacker in marks())
+        report.say(
+            f"marked when it had proved its address, {time.monotonic() - began:.1f} s after the attack:"
+        )
+        lines = stage.command("attackers", "list", *socket).splitlines()
+        report.quote("\n".join(line for line in lines if line.startswith(("ADDRESS", attacker))))
+        follows = second.ask(request("/")).served_by
+        report.check(
+            f"its other live connection, so far with {before}: the next request is answered by {follows}",
+            bool(marked) and before.startswith("web") and follows == "honeypot1",
+        )
+    counted = [status(lab)["counters"]]
+    answered = [stage.served_by(attacker) for _ in range(4)]
+    counted.append(status(lab)["counters"])
+    report.check(
+        f"its next 4 connections were answered by {', '.join(sorted(set(answered)))}; requests inspected: "
+        f"{counted[0]['requests_inspected']} before, {counted[1]['requests_inspected']} after; packets given "
+        f"to the inspector: {counted[0]['to_inspector']} and {counted[1]['to_inspector']}",
+        answered == ["honeypot1"] * 4
+        and all(counted[0][name] == counted[1][name] for name in ("requests_inspected", "to_inspector")),
+    )
+    beside = stage.served_by(neighbour)
+    report.check(
+        f"{neighbour}, behind the same router, is answered by {beside}",
+        beside.startswith("web") and neighbour not in marks(),
+    )
+    said = stage.command("attackers", "remove", attacker, *socket).strip()
+    after = stage.served_by(attacker)
+    report.check(f"`securedirect attackers remove {attacker}`: {said}, by {after}", after.startswith("web"))
+    passing = fresh_address(lab)
+    stage.command("attackers", "add", passing, "--expiry", f"{_EXPIRY_SECONDS:g}s", *socket)
+    during = stage.served_by(passing)
+    over = eventually(
+        lambda: (found := stage.served_by(passing)).startswith("web") and found, _EXPIRY_SECONDS + 3
+    )
+    report.check(
+        f"{passing}, marked by hand for {_EXPIRY_SECONDS:g} s, is answered by {during}, then by {over}",
+        during == "honeypot1" and bool(over),
+    )

@@ -14,7 +14,7 @@ CLIENT = "198.51.100.50"
 
 
 def segment(lab: Lab, port: int, seq: int, payload: bytes, flags: int = 0x18) -> bytes:
-    """An Ethernet frame; checksums do not matter to who looks at captures. Short ones are padded, as on a wire."""
+    """An Ethernet frame, padded as on a wire; checksums do not matter to who looks at captures."""
     tcp = struct.pack("!HHIIBBHHH", port, lab.port, seq % 2**32, 1, 5 << 4, flags, 1000, 0, 0) + payload
     head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(tcp), 0, 0, 64, 6, 0)
     frame = b"\0" * 12 + b"\x08\0" + head + socket.inet_aton(CLIENT) + socket.inet_aton(lab.vip) + tcp

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* SipHash (Aumasson, Bernstein, 2012) over whole 64-bit words, for table hashing (1-3) and message authentication (2-4). */
+/* SipHash (Aumasson, Bernstein, 2012) over whole 64-bit words, for message authentication (2-4). */
 #pragma once
 
 #include <linux/types.h>
@@ -46,21 +46,6 @@ static __always_inline __u64 sd_siphash(const __u64 *key, const __u64 *message, 
 	v2 ^= 0xff;
 #pragma unroll
 	for (int r = 0; r < d; r++)
-		SD_SIPROUND(v0, v1, v2, v3);
-	return v0 ^ v1 ^ v2 ^ v3;
-}
-
-/* SipHash-1-3 of exactly one word. Without the block that tells messages of different lengths apart: there is one length. */
-static __always_inline __u64 sd_siphash_word(const __u64 *key, __u64 word)
-{
-	__u64 v0 = 0x736f6d6570736575ULL ^ key[0], v1 = 0x646f72616e646f6dULL ^ key[1];
-	__u64 v2 = 0x6c7967656e657261ULL ^ key[0], v3 = 0x7465646279746573ULL ^ key[1] ^ word;
-
-	SD_SIPROUND(v0, v1, v2, v3);
-	v0 ^= word;
-	v2 ^= 0xff;
-#pragma unroll
-	for (int r = 0; r < 3; r++)
 		SD_SIPROUND(v0, v1, v2, v3);
 	return v0 ^ v1 ^ v2 ^ v3;
 }

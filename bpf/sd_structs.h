@@ -15,7 +15,7 @@ struct sd_config {
 	__u64 flow_timeout_ns;
 	__u64 closed_timeout_ns;
 	__u64 attacker_expiry_ns;
-	__u64 hash_key[2]; /* flow table, secret: nobody can aim at one bucket */
+	__u64 hash_key[2]; /* factors of the flow table's hash, secret: nobody can aim at one bucket */
 	__u64 seal_key[2]; /* hashes of forwarded requests, for the inspector */
 	__u32 round_robin;
 	__u32 n_servers;

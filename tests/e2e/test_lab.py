@@ -105,7 +105,13 @@ def test_the_router_takes_answers_to_any_address_of_the_clients_network(lab: Lab
     finally:
         lab.point_vip_at(None)
     assert answer.stdout == website.pages(False)["robots.txt"]
-    assert lab.access_log("web1").read_text().splitlines()[-1].startswith("198.51.100.200 - - [")
+    assert _last_line(lab.access_log("web1"), "198.51.100.200").startswith("198.51.100.200 - - [")
+
+
+def test_nobody_but_the_router_forwards(lab: Lab) -> None:
+    for host in lab.hosts.values():
+        forwards = lab.exec(host.name, "cat", "/proc/sys/net/ipv4/ip_forward").stdout.strip()
+        assert forwards == str(int(host.role == "router")), host.name
 
 
 def test_clients_reach_each_other_and_the_site(lab: Lab) -> None:
@@ -189,12 +195,22 @@ def test_every_status_says_who_answered(lab: Lab, request_head: str, status: int
     assert _status_and_server(answer) == (status, "honeypot1")
 
 
-def test_the_access_log_is_combined_and_there_at_once(lab: Lab) -> None:
+def _last_line(log: Path, wanted: str) -> str:
+    """The log's last line once ``wanted`` is in it: nginx writes it just after the answer has left."""
+    deadline = time.monotonic() + 5
+    while True:
+        last = (log.read_text().splitlines() or [""])[-1]
+        if wanted in last or time.monotonic() > deadline:
+            return last
+        time.sleep(0.01)
+
+
+def test_the_access_log_is_combined_and_not_buffered(lab: Lab) -> None:
     with _pointed(lab, "web2"):
         lab.exec("client2", "curl", "-s", "-A", "agent x", "-e", "from", f"http://{lab.vip}/cart.html?q=1")
-    last = lab.access_log("web2").read_text().splitlines()[-1]
     assert re.fullmatch(
-        r'198\.51\.100\.12 - - \[[^]]+\] "GET /cart\.html\?q=1 HTTP/1\.1" 200 \d+ "from" "agent x"', last
+        r'198\.51\.100\.12 - - \[[^]]+\] "GET /cart\.html\?q=1 HTTP/1\.1" 200 \d+ "from" "agent x"',
+        _last_line(lab.access_log("web2"), "agent x"),
     )
 
 
@@ -404,7 +420,6 @@ def test_the_router_learns_the_directors_mac_for_the_vip(lab_name: Callable[[], 
         assert [one["lladdr"] for one in listed] == [lab.mac("director")]
         served = {lab.get()[1] for _ in range(4)}
         assert served == {"web1", "web2"}
-        assert lab.access_log("web1").read_text().count("198.51.100.11") >= 2
     assert not any(folder.exists() for folder in pins)
     assert _traces(lab.name) == []
 

@@ -133,10 +133,13 @@ def processes_in(namespaces: set[Identity]) -> list[int]:
     return [pid for pid in processes.all_processes() if identity(f"/proc/{pid}/ns/net") in namespaces]
 
 
-def sysctl(values: dict[str, str | int]) -> None:
-    """Write settings of the calling thread's namespace; keys with dots, below ``net.``."""
+def sysctl(values: dict[str, str | int], *, missing_ok: bool = False) -> None:
+    """Write settings of the calling thread's namespace; keys with dots, below ``net.``. ``missing_ok``: some
+    belong to a kernel module that may not be loaded."""
     for key, value in values.items():
-        Path("/proc/sys/net", *key.split(".")).write_text(str(value))
+        path = Path("/proc/sys/net", *key.split("."))
+        if not missing_ok or path.exists():
+            path.write_text(str(value))
 
 
 _SIOCETHTOOL = 0x8946

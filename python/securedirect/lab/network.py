@@ -23,7 +23,9 @@ BRIDGE = "site"
 # director's XDP program would otherwise see unfinished checksums and segments of 64 KB.
 _WIRE = ("tx-checksum", "tso", "gso")
 
-_QUIET: dict[str, str | int] = {
+_PLAIN: dict[str, str | int] = {
+    # A new namespace inherits these from the machine, which may well be a router itself.
+    "ipv4.ip_forward": 0,
     # IPv6 off keeps router solicitations and multicast reports out of the captures.
     "ipv6.conf.all.disable_ipv6": 1,
     "ipv6.conf.default.disable_ipv6": 1,
@@ -34,6 +36,12 @@ _ROUTER: dict[str, str | int] = {
     "ipv4.ip_forward": 1,
     "ipv4.conf.all.send_redirects": 0,
     "ipv4.conf.default.send_redirects": 0,
+}
+_BRIDGE: dict[str, str | int] = {
+    # Where the machine has br_netfilter loaded, a bridge would drop packets that are malformed on purpose.
+    "bridge.bridge-nf-call-iptables": 0,
+    "bridge.bridge-nf-call-ip6tables": 0,
+    "bridge.bridge-nf-call-arptables": 0,
 }
 _VIP_HOLDER: dict[str, str | int] = {
     # Has the VIP, never says so (direct server return): answer ARP only for addresses of the asked interface,
@@ -51,7 +59,9 @@ def build(hosts: dict[str, Host]) -> None:
     for host in hosts.values():
         netns.create(host.netns)
         with netns.inside(host.netns):
-            netns.sysctl(_QUIET)
+            netns.sysctl(_PLAIN)
+            if host.role in ("router", "switch"):
+                netns.sysctl(_BRIDGE, missing_ok=True)
             if host.role == "router":
                 netns.sysctl(_ROUTER)
             elif host.role in ("server", "honeypot"):

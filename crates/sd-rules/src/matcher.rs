@@ -149,19 +149,13 @@ pub struct Part {
     /// Checks that hang on no match: each is evaluated from the buffer's beginning.
     checks: Vec<PartOption>,
     options: Vec<PartOption>,
-    pub units: Vec<Unit>,
+    units: Vec<Unit>,
 }
 
-pub struct Unit {
+struct Unit {
     options: Range<usize>,
     /// Something behind the lead (or an `endswith` lead) waits for the end of the buffer.
     needs_end: bool,
-}
-
-impl Unit {
-    pub fn len(&self) -> usize {
-        self.options.len()
-    }
 }
 
 impl Part {

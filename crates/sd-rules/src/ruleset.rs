@@ -5,11 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::document::{self, Action, Comparison, Document, Operator, RuleOption, Scope};
 use crate::http::decoder::{self, Decoder};
-use crate::matcher::{Content, Part, PartOption, Unit};
+use crate::matcher::{Content, Part, PartOption};
 use crate::packet::{FlagsTest, PacketTest};
 use crate::pcre::Expression;
 use crate::prefilter::{frequency, Prefilter, PrefilterBuilder};
 use crate::{Buffer, RuleId};
+
+/// Options of one rule; real rules have up to thirty.
+const MAX_OPTIONS: usize = 200;
 
 /// What events say about a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,6 +167,10 @@ impl Compiler {
     }
 
     fn add(&mut self, rule: document::Rule) -> Result<(), String> {
+        // Options are evaluated recursively.
+        if rule.options.len() > MAX_OPTIONS {
+            return Err(format!("more than {MAX_OPTIONS} options"));
+        }
         let mut texts: Vec<(Buffer, Vec<PartOption>)> = Vec::new();
         let mut tests = Vec::new();
         let mut fast: Option<(bool, i64, Buffer, Vec<u8>, bool)> = None;
@@ -239,9 +246,6 @@ impl Compiler {
         }
         if parts.is_empty() && tests.is_empty() {
             return Err("a rule without any condition".into());
-        }
-        if parts.iter().any(|part| part.units.iter().any(|unit: &Unit| unit.len() > 200)) {
-            return Err("more than 200 options in one buffer".into());
         }
 
         let id = self.rules.len() as u32;

@@ -283,7 +283,7 @@ impl Transaction {
     /// Follows the framing of a body beyond the inspection depth. `chunk`: the bytes after those seen so far.
     ///
     /// NeedMore, or Done with the part of `chunk` that still belongs to this request. Tunnel: the framing broke; then
-    /// `chunk` is the beginning of a new `data` for [`Transaction::advance`], which also reports it.
+    /// `chunk` is the beginning of a new `data` for [`Transaction::advance`].
     pub fn skip_body(&mut self, chunk: &[u8]) -> Step {
         let mut found = 0;
         let taken = self.body.follow(chunk, |_| {}, &mut |event| found |= event.bit());
@@ -296,6 +296,11 @@ impl Transaction {
             }
             _ => Step::NeedMore,
         }
+    }
+
+    /// Appends the built-in rules that [`Transaction::skip_body`] has found since the last report: call it after that.
+    pub fn report_skipped(&mut self, rules: &RuleSet, out: &mut Vec<Match>) {
+        self.report_decoders(rules, out);
     }
 
     /// True when the head is complete and more than `n` body bytes are certain to follow.

@@ -24,6 +24,8 @@ pub struct Buffers {
     /// Further forms of the URI, besides `views[HttpUri]`, the decoded one.
     other_uris: [View; 3],
     made: Vec<u8>,
+    /// The form that a further one is made from.
+    source: Vec<u8>,
 }
 
 impl Buffers {
@@ -32,6 +34,8 @@ impl Buffers {
         self.other_uris = Default::default();
         self.made.clear();
         self.made.shrink_to(16 << 10);
+        self.source.clear();
+        self.source.shrink_to(16 << 10);
     }
 
     /// Number of the views of a buffer, of which a rule needs to match one.
@@ -91,23 +95,28 @@ impl Buffers {
             events(Decoder::EncodedNul);
         }
         let mut forms = 0;
-        let text = self.made[start..].to_vec();
-        self.collapsed(&text, &text, &mut forms, events);
-        let mut deep = Vec::new();
-        if uri::decode_deep(&text, &mut deep, events) {
-            let from = self.made.len();
-            self.made.extend_from_slice(&deep);
-            self.other_uris[forms] = View::Made(Span::new(from, self.made.len()));
+        self.collapsed(decoded, &mut forms, events);
+        let from = self.made.len();
+        self.take_source(decoded);
+        if uri::decode_deep(&self.source, &mut self.made, events) {
+            let deep = Span::new(from, self.made.len());
+            self.other_uris[forms] = View::Made(deep);
             forms += 1;
-            self.collapsed(&deep, &deep, &mut forms, events);
+            self.collapsed(deep, &mut forms, events);
         }
     }
 
-    /// Adds the collapsed form of `decoded` unless it is the same.
-    fn collapsed(&mut self, decoded: &[u8], same_as: &[u8], forms: &mut usize, events: &mut impl FnMut(Decoder)) {
+    fn take_source(&mut self, of: Span) {
+        self.source.clear();
+        self.source.extend_from_slice(of.of(&self.made));
+    }
+
+    /// Adds the collapsed form of a decoded one unless it is the same.
+    fn collapsed(&mut self, decoded: Span, forms: &mut usize, events: &mut impl FnMut(Decoder)) {
         let from = self.made.len();
-        uri::collapse(decoded, &mut self.made, events);
-        if self.made[from..] == *same_as {
+        self.take_source(decoded);
+        uri::collapse(&self.source, &mut self.made, events);
+        if self.made[from..] == self.source {
             self.made.truncate(from);
             return;
         }

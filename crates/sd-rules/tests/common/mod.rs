@@ -88,6 +88,7 @@ pub fn judge_stream(
         loop {
             if let Some(from) = skipping {
                 last = tx.skip_body(&stream[from..end]);
+                tx.report_skipped(set, &mut matches);
                 match last {
                     Step::Done { consumed } => {
                         skipping = None;

@@ -157,7 +157,7 @@ class Lab:
                     "--rules takes the path of a file",
                     exit_code=EXIT_USAGE,
                 )
-        _need_programs()
+        nginx = _nginx()
         attach_pass = _attach_pass(needed=self._state.director)
         with state.locked(self.name):
             found = state.read(self.name)
@@ -168,8 +168,9 @@ class Lab:
                     + ("" if self.name == DEFAULT_NAME else f" --name {self.name}"),
                 )
             state.remove(self.name)  # what a crash left
+            umask = os.umask(0o022)  # the web servers' workers run as another user
             try:
-                self._build(settings.to_toml(tables), attach_pass)
+                self._build(settings.to_toml(tables), attach_pass, nginx)
                 if self._state.director:
                     # The classic handoff needs nothing on the honeypots.
                     adopts = tables["handoff"].get("method") != "classic"
@@ -187,6 +188,8 @@ class Lab:
             except BaseException:
                 self._remove()
                 raise
+            finally:
+                os.umask(umask)
 
     def down(self) -> bool:
         """Remove everything that belongs to the lab, also one of another process. False when there was
@@ -210,7 +213,7 @@ class Lab:
         self._state.phase = "building"
         return removed
 
-    def _build(self, configuration: str, attach_pass: Callable[[str], None] | None) -> None:
+    def _build(self, configuration: str, attach_pass: Callable[[str], None] | None, nginx: str) -> None:
         self.run_dir.mkdir(parents=True, mode=0o755)
         self._state.write()
         self.config.write_text(configuration)
@@ -226,9 +229,9 @@ class Lab:
             folder = self.run_dir / host.name
             folder.mkdir()
             if host.role in ("server", "honeypot"):
-                self._start_nginx(host, folder)
+                self._start_nginx(host, folder, nginx)
 
-    def _start_nginx(self, host: Host, folder: Path) -> None:
+    def _start_nginx(self, host: Host, folder: Path, program: str) -> None:
         (folder / "tmp").mkdir()
         (folder / "www").mkdir()
         website.write_site(
@@ -240,7 +243,7 @@ class Lab:
         self._start(
             host.name,
             "nginx",
-            ["nginx", "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")],
+            [program, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")],
             notifies=False,
         )
 
@@ -446,13 +449,12 @@ class _Readiness:
         return "it has not said so"
 
 
-def _need_programs() -> None:
-    missing = [program for program in ("nginx", "tcpdump") if shutil.which(program) is None]
-    if missing:
-        raise HostError(
-            f"not installed: {', '.join(missing)}",
-            "run `make setup`, or install the packages in packages.txt",
-        )
+def _nginx() -> str:
+    """Path of nginx. Debian has it in /usr/sbin, which not every root shell has in its PATH."""
+    found = shutil.which("nginx", path=os.environ.get("PATH", os.defpath) + ":/usr/sbin")
+    if found is None:
+        raise HostError("nginx is not installed", "run `make setup`, or install what packages.txt lists")
+    return found
 
 
 def _attach_pass(*, needed: bool) -> Callable[[str], None] | None:

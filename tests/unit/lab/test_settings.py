@@ -22,7 +22,7 @@ from securedirect.lab.settings import generate, parse_assignment, to_toml
         ("handoff.method=classic", ["handoff", "method"], "classic"),
         ('handoff.method="classic"', ["handoff", "method"], "classic"),
         ("attackers.allow=['203.0.113.0/24']", ["attackers", "allow"], ["203.0.113.0/24"]),
-        ("rules.files=/tmp/a b.rules", ["rules", "files"], "/tmp/a b.rules"),
+        ("rules.files=some/a b.rules", ["rules", "files"], "some/a b.rules"),
         ("rules.actions.sid:1234=off", ["rules", "actions", "sid:1234"], "off"),
         ('rules.actions."file:web.rules"=alert', ["rules", "actions", "file:web.rules"], "alert"),
         ("events.eve=a=b", ["events", "eve"], "a=b"),

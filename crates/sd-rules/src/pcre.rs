@@ -26,6 +26,8 @@ pub struct LimitReached;
 
 pub struct Expression {
     engine: Engine,
+    /// Length in bytes of the shortest match: overflow rules need not look at ordinary requests.
+    shortest: usize,
     /// What is true of a match stays true when bytes are appended to the subject.
     pub stable: bool,
     /// A search that fails from some position also fails from every later one.
@@ -69,7 +71,7 @@ impl Expression {
             .jit_if_available(true)
             .build(&full)
             .map_err(|error| format!("pcre: {error}"))?;
-        Ok(Expression { engine: Engine::Backtracking(Box::new(built)), stable: false, monotone: false })
+        Ok(Expression { engine: Engine::Backtracking(Box::new(built)), shortest: 0, stable: false, monotone: false })
     }
 
     fn linear(pattern: String, flags: PcreFlags) -> Option<Expression> {
@@ -89,6 +91,7 @@ impl Expression {
         let expression = Expression {
             stable: !end.iter().any(|look| looks.contains(*look)),
             monotone: looks.is_empty(),
+            shortest: hir.properties().minimum_len().unwrap_or(0),
             engine: Engine::Linear { pattern, flags, built: OnceLock::new() },
         };
         if weight(&hir) > EAGER_ABOVE {
@@ -102,7 +105,7 @@ impl Expression {
 
     /// The leftmost match that starts at or after `from`; `^` is the subject's beginning.
     pub fn find(&self, subject: &[u8], from: usize) -> Result<Option<(usize, usize)>, LimitReached> {
-        if from > subject.len() {
+        if from > subject.len() || subject.len() - from < self.shortest {
             return Ok(None);
         }
         match &self.engine {

@@ -72,6 +72,8 @@ pub struct Connection {
     pub began: u64,
     pub last_seen: u64,
     pub requests: u32,
+    /// The client's acknowledgement when the current request's first part was forwarded.
+    pub answered_before: Option<u32>,
     /// The client's acknowledgement when a request was last forwarded, and when that was.
     pub forwarded: Option<(u32, u64)>,
     pub memory: usize,

@@ -15,8 +15,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 const MS: u64 = 1_000_000;
-/// A client whose acknowledgement has stood still this long has no more of an answer on its way (and 1.5 round trips).
-const QUIET: u64 = 8 * MS;
+/// A client whose acknowledgement has stood still this long (and 1.5 round trips) has no more of an answer on its way.
+/// Below 8 ms: then Linux clients would send the held request again (tail loss probe).
+const QUIET: u64 = 5 * MS;
 const QUIET_MAX: u64 = 300 * MS;
 /// How long a server may think before its answer to an earlier request begins, when an attack follows in the pipeline.
 const ANSWER_MAX: u64 = 3_000 * MS;
@@ -31,6 +32,8 @@ const REPLAY_BURST: usize = 32 * 1024;
 const REPLAY_REPEAT: [u64; 2] = [300 * MS, 700 * MS];
 /// In a tunnel, this much is kept for rules whose parts lie apart (Transaction::forget).
 const TUNNEL_KEPT: usize = 4096;
+/// Bytes of an interim answer to `Expect: 100-continue`; more is an answer.
+const ANSWER_TO_EXPECT: i32 = 64;
 const CONFIRM_MAX: u64 = 1_000 * MS;
 /// A connection without held bytes is forgotten after this; the flow table remembers what matters.
 const FORGET_IDLE: u64 = 10_000 * MS;
@@ -299,6 +302,7 @@ impl Core {
             began: 0,
             last_seen: now,
             requests: 0,
+            answered_before: None,
             forwarded: None,
             memory: 0,
         });
@@ -605,6 +609,7 @@ impl Core {
         c.requests = c.requests.wrapping_add(1);
         c.stream.request_ends(end);
         c.transaction.reset();
+        c.answered_before = None;
         c.streaming = false;
         c.deep = None;
         c.deadline = 0;
@@ -614,6 +619,7 @@ impl Core {
     fn advance_word<H: Host>(&mut self, c: &mut Connection, to: u32, host: &mut H) -> bool {
         if c.streaming || c.tunnel {
             host.or_owner(c.flow, flag::MIDSTREAM);
+            c.answered_before.get_or_insert(c.template.ack);
         }
         let word = (c.word & !0xffff_ffff) | u64::from(to);
         if !host.compare_exchange_stream(c.flow, c.word, word) {
@@ -716,8 +722,12 @@ impl Core {
         let honeypot = host.honeypot_for(source).and_then(|i| host.backend(i).map(|b| (i, b)));
         let agreed = server.map_or(0, |s| s.options) & c.facts.options;
         let timestamps = agreed & host::OPT_TIMESTAMPS != 0;
+        // A server that has begun to answer a request that is still streaming: the honeypot's answer cannot follow on it.
+        let answering =
+            c.answered_before.is_some_and(|before| distance(c.template.ack, before) > ANSWER_TO_EXPECT);
         let possible = self.config.method == Method::Adopt
             && c.stream.replayable()
+            && !answering
             && timestamps == c.template.timestamps.is_some();
         let moving = Moving {
             verdict,
@@ -737,7 +747,9 @@ impl Core {
         let (Some((_, pot)), Some(server)) = (honeypot.filter(|(_, b)| b.adopt && possible), server) else {
             // No honeypot, or none that can adopt: silence to the client, as in the paper. Never production.
             host.or_owner(c.flow, flag::SILENT | flag::CLOSED);
-            if honeypot.is_some() && verdict.reason != Reason::MarkedSource {
+            // Nothing can prove the source this way; the paper's method marks it all the same.
+            let unproven = self.config.method == Method::Classic || self.config.mark_without_timestamps;
+            if honeypot.is_some() && unproven && verdict.reason != Reason::MarkedSource {
                 host.mark(source, sid);
             }
             self.arm(c, now + RESET_DELAY);

@@ -142,7 +142,7 @@ impl Stream {
         }
         // Nothing new: a retransmission, or a keep-alive with one byte of garbage (RFC 9293, section 3.8.4).
         if payload.len() == 1 && ahead == -1 {
-            result.again = Some((seq, end));
+            result.again = (distance(seq, self.sent) < 0).then_some((seq, end));
             return result;
         }
         if self.same(seq, payload, &mut result) && distance(seq, self.sent) < 0 {
@@ -354,6 +354,8 @@ mod tests {
         assert!(!r.conflict);
         assert_eq!(r.again, Some((2, 3)));
         assert_eq!(s.range(2, 3), b"c");
+        ok(&mut s, 3, b"d");
+        assert_eq!(ok(&mut s, 3, b"d").again, None, "a held byte is not sent");
     }
 
     #[test]

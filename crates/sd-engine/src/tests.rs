@@ -362,6 +362,25 @@ fn a_long_body_streams_and_is_cut_off_before_the_attack_is_complete() {
 }
 
 #[test]
+fn a_server_that_answers_early_is_not_replaced_in_the_middle() {
+    let mut b = Bench::new();
+    let mut request = b"POST /form HTTP/1.1\r\nHost: shop\r\nContent-Length: 50000\r\n\r\n".to_vec();
+    request.resize(30_000, b'x');
+    request.extend_from_slice(b"EVILBODY");
+    for (i, chunk) in request.chunks(1400).enumerate() {
+        if i == 15 {
+            b.client_acks(5000);
+        }
+        b.segment((i * 1400) as u32, chunk, ACK);
+    }
+    b.pass_time(1500);
+    assert!(b.world.received(HONEYPOT).is_empty());
+    assert!(!b.world.received(SERVER).windows(8).any(|w| w == b"EVILBODY"));
+    assert!(matches!(b.world.diversions()[..], [Event::Diversion { adopted: false, method: "classic", .. }]));
+    assert!(b.world.marked.is_empty(), "nothing proves the source");
+}
+
+#[test]
 fn retransmissions_are_sent_again_and_conflicts_divert() {
     let mut b = Bench::new();
     b.segment(0, GOOD, ACK);

@@ -182,8 +182,25 @@ http {{
         root {folder}/www;
         index index.html;
         add_header X-Served-By {host.name} always;
-        # The pages are files; a form that is posted to one is answered with it.
-        error_page 405 =200 $uri;
+        # The pages are files; a form that is posted to one is read to its end, as an application would, and
+        # answered with the file.
+        error_page 405 = @form;
+        error_page 404 /404.html;
+        location @form {{
+            client_body_buffer_size 1m;
+            proxy_pass http://unix:{folder}/form.sock;
+            proxy_method GET;
+            proxy_pass_request_body off;
+            proxy_set_header Content-Length "";
+            proxy_set_header Host $host;
+            proxy_max_temp_file_size 0;
+        }}
+    }}
+    server {{
+        listen unix:{folder}/form.sock;
+        access_log off;
+        root {folder}/www;
+        index index.html;
         error_page 404 /404.html;
     }}
 }}

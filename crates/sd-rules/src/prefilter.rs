@@ -5,7 +5,7 @@
 //! folded. The pass hashes the window at every position and tests one byte of a table that stays in
 //! the first-level cache; no position depends on the one before, unlike the walk through an
 //! automaton, so the loads overlap. A marked hash leads to the few patterns of that window, which are
-//! compared. Measured beside an Aho-Corasick automaton in `benches/requests.rs`.
+//! compared.
 
 use std::collections::HashMap;
 

@@ -255,11 +255,12 @@ impl Part {
                 let last = tail.is_empty() && state.unit as usize + 1 == self.units.len();
                 let early = last && expression.stable;
                 let start = if *relative { base } else { 0 };
-                if !complete && (!early || !state.worth_a_search(bytes.len() - start.min(bytes.len()))) {
+                let subject = &bytes[start.min(bytes.len())..];
+                let again = expression.longest.is_some() || state.worth_a_search(subject.len());
+                if !complete && !(early && again) {
                     return Outcome::Pending;
                 }
-                let subject = &bytes[start.min(bytes.len())..];
-                let mut at = 0;
+                let mut at = state.resume as usize;
                 loop {
                     match budget.find(expression, subject, at) {
                         Some((found, end)) => match self.tail(tail, bytes, complete, start + end, budget) {
@@ -273,7 +274,11 @@ impl Part {
                             Outcome::Fail => at = found + 1,
                         },
                         None if complete => return Outcome::Fail,
-                        None => return Outcome::Pending,
+                        None => {
+                            let longest = expression.longest.unwrap_or(subject.len());
+                            state.resume = at.max(subject.len().saturating_sub(longest)) as u32;
+                            return Outcome::Pending;
+                        }
                     }
                     if !budget.step() {
                         return Outcome::Fail;
@@ -430,7 +435,7 @@ pub struct PartState {
     unit: u16,
     /// Cursor behind the units that matched.
     base: u32,
-    /// No lead of the current unit lies before it.
+    /// No lead of the current unit lies before it; an expression's is counted from where it may begin.
     resume: u32,
     /// Bytes that the current unit's expression has been run over.
     scanned: u32,
@@ -448,7 +453,7 @@ impl PartState {
 
     /// Running an expression again over a growing buffer stays linear: all runs together may cost a multiple of its length.
     fn worth_a_search(&mut self, length: usize) -> bool {
-        if self.scanned as usize > 32 * length + (64 << 10) {
+        if self.scanned as usize > 8 * length + (64 << 10) {
             return false;
         }
         self.scanned = self.scanned.saturating_add(length as u32);

@@ -28,6 +28,8 @@ pub struct Expression {
     engine: Engine,
     /// Length in bytes of the shortest match: overflow rules need not look at ordinary requests.
     shortest: usize,
+    /// Length of the longest match, if there is one: a search of a grown subject need not begin anew.
+    pub longest: Option<usize>,
     /// What is true of a match stays true when bytes are appended to the subject.
     pub stable: bool,
     /// A search that fails from some position also fails from every later one.
@@ -71,7 +73,13 @@ impl Expression {
             .jit_if_available(true)
             .build(&full)
             .map_err(|error| format!("pcre: {error}"))?;
-        Ok(Expression { engine: Engine::Backtracking(Box::new(built)), shortest: 0, stable: false, monotone: false })
+        Ok(Expression {
+            engine: Engine::Backtracking(Box::new(built)),
+            shortest: 0,
+            longest: None,
+            stable: false,
+            monotone: false,
+        })
     }
 
     fn linear(pattern: String, flags: PcreFlags) -> Option<Expression> {
@@ -92,6 +100,7 @@ impl Expression {
             stable: !end.iter().any(|look| looks.contains(*look)),
             monotone: looks.is_empty(),
             shortest: hir.properties().minimum_len().unwrap_or(0),
+            longest: hir.properties().maximum_len(),
             engine: Engine::Linear { pattern, flags, built: OnceLock::new() },
         };
         if weight(&hir) > EAGER_ABOVE {

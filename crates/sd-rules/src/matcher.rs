@@ -256,8 +256,8 @@ impl Part {
                 let early = last && expression.stable;
                 let start = if *relative { base } else { 0 };
                 let subject = &bytes[start.min(bytes.len())..];
-                let again = expression.longest.is_some() || state.worth_a_search(subject.len());
-                if !complete && !(early && again) {
+                let again = complete || early && (expression.longest.is_some() || state.worth_a_search(subject.len()));
+                if !again {
                     return Outcome::Pending;
                 }
                 let mut at = state.resume as usize;

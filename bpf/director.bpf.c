@@ -63,6 +63,8 @@ static __always_inline int drop(__u32 reason)
 	return XDP_DROP;
 }
 
+#define RESET_FRAME (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct sd_tcp))
+
 /* A parsed packet for the service; pointers are valid until the packet is moved. */
 struct packet {
 	struct ethhdr *eth;
@@ -310,6 +312,56 @@ static __always_inline int to_inspector(struct xdp_md *ctx, const struct sd_conf
 	return XDP_REDIRECT;
 }
 
+/*
+ * A connection that is not in the table (idle for too long, pushed out, from before a start without the old tables): the
+ * client is told at once, as the host that it believes to talk to would (RFC 9293, section 3.10.7.1), and connects anew.
+ */
+static __always_inline int reset_unknown(struct xdp_md *ctx, const struct sd_config *cfg, struct packet *p)
+{
+	__be32 client = p->ip->saddr, seq = p->tcp->ack;
+	__be16 port = p->tcp->source;
+	int surplus = (int)(ctx->data_end - ctx->data) - (int)RESET_FRAME;
+	struct ethhdr *eth;
+	struct iphdr *ip;
+	struct sd_tcp *tcp;
+	void *end;
+
+	if ((p->tcp->flags & (SD_TCP_ACK | SD_TCP_RST)) != SD_TCP_ACK || surplus < 0)
+		return drop(SD_C_DROP_NO_FLOW);
+	if (surplus > 0 && bpf_xdp_adjust_tail(ctx, -surplus))
+		return drop(SD_C_DROP_NO_FLOW);
+	eth = (void *)(long)ctx->data;
+	end = (void *)(long)ctx->data_end;
+	ip = (void *)(eth + 1);
+	tcp = (void *)(ip + 1);
+	if ((void *)(tcp + 1) > end)
+		return drop(SD_C_DROP_NO_FLOW);
+	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, cfg->mac, ETH_ALEN);
+	ip->tos = 0;
+	ip->tot_len = bpf_htons(sizeof(*ip) + sizeof(*tcp));
+	ip->id = 0;
+	ip->frag_off = bpf_htons(0x4000);
+	ip->ttl = 64;
+	ip->check = 0;
+	ip->saddr = cfg->vip;
+	ip->daddr = client;
+	ip->check = ~sd_fold(sd_sum(ip, end, 5, 5));
+	tcp->source = cfg->port;
+	tcp->dest = port;
+	tcp->seq = seq;
+	tcp->ack = 0;
+	tcp->offset = 5 << 4;
+	tcp->flags = SD_TCP_RST;
+	tcp->window = 0;
+	tcp->check = 0;
+	tcp->urgent = 0;
+	tcp->check = ~sd_fold((__u64)ip->saddr + ip->daddr + bpf_htonl(IPPROTO_TCP << 16 | sizeof(*tcp)) +
+			      sd_sum(tcp, end, 5, 5));
+	count(SD_C_RESETS_SENT);
+	return XDP_TX;
+}
+
 /* ---- ARP ------------------------------------------------------------------------------------------------------ */
 
 /* RFC 826; the answer goes back out of the interface that the question came in by. */
@@ -536,11 +588,11 @@ static __always_inline int service_packet(struct xdp_md *ctx, struct sd_config *
 		return owner & (SD_FLAG_DIVERTED | SD_FLAG_TO_HONEYPOT) ? to_honeypot(cfg, p, f) : to_server(cfg, p, f);
 	}
 	if (!f)
-		return drop(SD_C_DROP_NO_FLOW);
+		return reset_unknown(ctx, cfg, p);
 	owner = READ_ONCE(f->owner);
 	if (since(p->now, READ_ONCE(f->last_seen)) >=
 	    (owner & SD_FLAG_ESTABLISHED ? cfg->flow_timeout_ns : SD_HALF_OPEN_NS))
-		return drop(SD_C_DROP_NO_FLOW);
+		return reset_unknown(ctx, cfg, p);
 	WRITE_ONCE(f->last_seen, p->now);
 	next = (__u32)(READ_ONCE(f->stream) >> 32);
 

@@ -79,3 +79,22 @@ def test_status_has_what_it_promises(lab: Lab) -> None:
     assert all({"name", "address", "state"} <= m.keys() for m in answer["servers"] + answer["honeypots"])
     assert answer["rules"]["loaded"] > 0
     assert {"requests_inspected", "connections_diverted", "drops"} <= answer["counters"].keys()
+
+
+
+UNKNOWN = """
+import sys
+from scapy.all import IP, TCP, sr1, conf
+conf.verb = 0
+answer = sr1(IP(dst=sys.argv[1]) / TCP(sport=4242, dport=80, flags="PA", seq=1000, ack=777) / b"GET / HTTP/1.0", timeout=2)
+sums = answer[IP].chksum, answer[TCP].chksum
+del answer[IP].chksum, answer[TCP].chksum
+again = IP(bytes(answer[IP]))
+print(again[TCP].flags, again[TCP].seq, again.src, sums == (again.chksum, again[TCP].chksum))
+"""
+
+
+def test_a_connection_that_is_not_in_the_table_is_reset(lab: Lab) -> None:
+    """After the idle timeout, or a start without the old tables: told at once instead of hanging."""
+    answer = lab.exec("client1", sys.executable, "-c", UNKNOWN, lab.vip)
+    assert answer.stdout.split() == ["R", "777", lab.vip, "True"]

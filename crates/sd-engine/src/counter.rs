@@ -34,6 +34,8 @@ counters! {
     SendErrors => "send_errors",
     /// The attackers map was full.
     MarksRefused => "marks_refused",
+    /// The receive ring was full or had no frames: the inspector was stopped or too slow.
+    DropBusy => "drop_inspector_busy",
     DropMalformed => "drop_inspector_malformed",
     DropChecksum => "drop_inspector_checksum",
     DropTcpOption => "drop_inspector_tcp_option",

@@ -17,6 +17,8 @@ use std::time::{Instant, SystemTime};
 
 /// How long the thread sleeps at most when nothing happens, milliseconds.
 const IDLE_MS: u64 = 500;
+/// How often the kernel is asked what it lost for this socket, ns.
+const STATISTICS_EVERY: u64 = 500_000_000;
 /// Longest frame that is looked at; the service's segments are no longer than the MTU.
 const FRAME_MAX: usize = 4096;
 
@@ -44,10 +46,19 @@ pub fn run(xsk: Xsk, shared: &Shared, config: Config, rules: Arc<RuleSet>, event
     let mut host = QueueHost { xsk, shared, events, random: seed() };
     let mut batch = Vec::with_capacity(64);
     let mut copy = [0u8; FRAME_MAX];
+    let (mut asked, mut lost) = (0, 0);
     loop {
         host.xsk.reap();
         host.xsk.receive(&mut batch);
         let now = sd_io::net::now_ns();
+        if now - asked >= STATISTICS_EVERY {
+            asked = now;
+            if let Ok(s) = host.xsk.statistics() {
+                let total = s.dropped + s.ring_full;
+                host.count(Counter::DropBusy, total - lost);
+                lost = total;
+            }
+        }
         if batch.is_empty() {
             engine.on_tick(now, &mut host);
             Host::flush(&mut host);

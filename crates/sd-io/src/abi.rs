@@ -222,7 +222,7 @@ const _: () = {
 };
 
 /// Names of the director's counters, in the order of `enum sd_counter`.
-pub const COUNTERS: [&str; 24] = [
+pub const COUNTERS: [&str; 25] = [
     "arp_replies",
     "new_flows",
     "new_flows_honeypot",
@@ -231,6 +231,7 @@ pub const COUNTERS: [&str; 24] = [
     "to_inspector",
     "sources_proved",
     "flows_evicted",
+    "resets_sent",
     "drop_malformed",
     "drop_not_service",
     "drop_fragment",

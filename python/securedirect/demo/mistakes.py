@@ -11,6 +11,7 @@ from pathlib import Path
 from securedirect.daemon.host import BPFFS
 from securedirect.demo.stage import PROGRAM, Stage
 from securedirect.errors import EXIT_CAPABILITY, EXIT_CONFIG, EXIT_FAILURE, EXIT_KERNEL
+from securedirect.lab import netns
 
 _HOST = "client1"
 """Where the mistakes are made: a host of the lab with an interface that nothing is attached to."""
@@ -144,7 +145,10 @@ state_dir = "state"
 def _traces(stage: Stage, folder: Path) -> set[str]:
     """What a run could leave: files, pinned kernel objects, programs on the interface."""
     found = {str(path.relative_to(folder)) for path in folder.rglob("*")}
-    found |= {str(path) for path in (BPFFS / "securedirect").rglob("*")}
+    # Pins are in a folder that is named after the namespace; other directors of this machine have their own.
+    namespace = netns.identity(netns.NETNS_DIR / stage.lab.host(_HOST).netns)
+    assert namespace is not None
+    found |= {str(path) for path in (BPFFS / "securedirect").glob(f"{namespace[1]}-*")}
     link = stage.lab.exec(_HOST, "ip", "-details", "link", "show", "dev", "eth0").stdout
     filters = stage.lab.exec(_HOST, "tc", "filter", "show", "dev", "eth0", "ingress", check=False).stdout
     if "xdp" in link:

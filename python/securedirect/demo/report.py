@@ -43,7 +43,8 @@ class Report:
     def say(self, text: str = "") -> None:
         """A fact, or several lines of them."""
         for line in text.split("\n"):
-            self._write(f"   {line}".rstrip())
+            for part in textwrap.wrap(line, WIDTH - 3, drop_whitespace=False, subsequent_indent="  ") or [""]:
+                self._write(f"   {part}".rstrip())
 
     def quote(self, text: str) -> None:
         """What a program printed, set apart; long lines are folded."""

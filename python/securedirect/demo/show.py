@@ -25,6 +25,7 @@ SCENES: tuple[Callable[[Stage], None], ...] = (
     attack.same_socket,
     attack.split_attack,
     attack.long_transfer,
+    attack.late_attack,
     attack.marked_source,
     balance.four_and_four,
     balance.comes_and_goes,

@@ -21,7 +21,7 @@ fn host_headers() -> Option<PathBuf> {
 
 fn compile(clang: &str, source: &Path, libbpf: &Path, object: &Path) {
     let mut command = Command::new(clang);
-    command.args(["-O2", "-g", "-target", "bpf", "-mcpu=v3", "-Wall"]).arg("-I").arg(libbpf);
+    command.args(["-O2", "-fno-strict-aliasing", "-g", "-target", "bpf", "-mcpu=v3", "-Wall"]).arg("-I").arg(libbpf);
     if let Some(headers) = host_headers() {
         command.arg("-idirafter").arg(headers);
     }

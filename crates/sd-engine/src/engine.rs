@@ -512,7 +512,15 @@ impl Core {
         loop {
             if let Some(from) = c.deep {
                 let next = c.stream.next();
-                match c.transaction.skip_body(c.stream.range(from, next)) {
+                let step = c.transaction.skip_body(c.stream.range(from, next));
+                self.matches.clear();
+                c.transaction.report_skipped(&self.rules, &mut self.matches);
+                if !self.matches.is_empty() {
+                    if let Judged::Divert(reason, place) = self.report(c, Http::default(), host) {
+                        return Judged::Divert(reason, place);
+                    }
+                }
+                match step {
                     Step::Done { consumed } => self.request_done(c, from.wrapping_add(consumed as u32), host),
                     Step::Tunnel => {
                         // The framing broke where nobody looks for rules any more: from here on everything is judged.
@@ -723,8 +731,7 @@ impl Core {
         let agreed = server.map_or(0, |s| s.options) & c.facts.options;
         let timestamps = agreed & host::OPT_TIMESTAMPS != 0;
         // A server that has begun to answer a request that is still streaming: the honeypot's answer cannot follow on it.
-        let answering =
-            c.answered_before.is_some_and(|before| distance(c.template.ack, before) > ANSWER_TO_EXPECT);
+        let answering = c.answered_before.is_some_and(|before| distance(c.template.ack, before) > ANSWER_TO_EXPECT);
         let possible = self.config.method == Method::Adopt
             && c.stream.replayable()
             && !answering
@@ -942,7 +949,15 @@ fn summary(transaction: &Transaction, data: &[u8]) -> Http {
     }
 }
 
-fn send_range<H: Host>(template: &Template, to_mac: [u8; 6], stream: &Stream, from: u32, to: u32, fin: bool, host: &mut H) {
+fn send_range<H: Host>(
+    template: &Template,
+    to_mac: [u8; 6],
+    stream: &Stream,
+    from: u32,
+    to: u32,
+    fin: bool,
+    host: &mut H,
+) {
     let bytes = stream.range(from, to);
     let mut seq = from;
     let mut chunks = bytes.chunks(template.room()).peekable();

@@ -69,5 +69,7 @@ pub enum Event {
         request: u32,
     },
     /// A flow caught in the middle of a request when the inspector was restarted.
-    Reset { flow: FlowId },
+    Reset {
+        flow: FlowId,
+    },
 }

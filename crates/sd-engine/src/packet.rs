@@ -203,7 +203,15 @@ impl Template {
     }
 
     /// Like [`Template::build`] with these TCP options (a multiple of 4 bytes, at most 40).
-    pub fn build_with(&self, out: &mut [u8], to: [u8; 6], seq: u32, flags: u8, options: &[u8], payload: &[u8]) -> usize {
+    pub fn build_with(
+        &self,
+        out: &mut [u8],
+        to: [u8; 6],
+        seq: u32,
+        flags: u8,
+        options: &[u8],
+        payload: &[u8],
+    ) -> usize {
         let header = TCP + options.len();
         let total = IP + header + payload.len();
         out[..6].copy_from_slice(&to);

@@ -65,7 +65,16 @@ pub struct Stream {
 
 impl Stream {
     pub fn new(next: u32) -> Stream {
-        Stream { start: next, bytes: Vec::new(), request: 0, whole: true, sent: next, ahead: Vec::new(), ahead_bytes: 0, fin: None }
+        Stream {
+            start: next,
+            bytes: Vec::new(),
+            request: 0,
+            whole: true,
+            sent: next,
+            ahead: Vec::new(),
+            ahead_bytes: 0,
+            fin: None,
+        }
     }
 
     /// The sequence number that comes next in order.
@@ -243,9 +252,9 @@ impl Stream {
                 break;
             }
             self.ahead_bytes -= a.bytes.len();
-            let limit = self.fin.map_or(usize::MAX, |f| {
-                distance(f, self.start.wrapping_add(self.bytes.len() as u32)).max(0) as usize
-            });
+            let limit = self
+                .fin
+                .map_or(usize::MAX, |f| distance(f, self.start.wrapping_add(self.bytes.len() as u32)).max(0) as usize);
             let fresh = &a.bytes[known..];
             self.bytes.extend_from_slice(&fresh[..fresh.len().min(limit)]);
             taken += 1;

@@ -304,7 +304,10 @@ fn an_attack_after_clean_requests_goes_to_the_honeypot_whole() {
     b.client_acks(900);
     b.pass_time(30);
     let diversions = b.world.diversions();
-    assert!(matches!(diversions[..], [Event::Diversion { adopted: true, reason: Reason::Rule(_), .. }]), "{diversions:?}");
+    assert!(
+        matches!(diversions[..], [Event::Diversion { adopted: true, reason: Reason::Rule(_), .. }]),
+        "{diversions:?}"
+    );
     assert!(b.world.marked.is_empty(), "only an echo proves the source");
 }
 

@@ -17,6 +17,7 @@ from securedirect.lab.traffic import (
     Client,
     alive,
     eventually,
+    freeze,
     fresh_address,
     inspector,
     packets,
@@ -76,7 +77,7 @@ def test_stopped_inspector_lets_nothing_pass(lab: Lab) -> None:
     pid = inspector(lab)
     captures = {host: lab.capture(host) for host in ("web1", "web2")}
     with Client(lab, fresh_address(lab)) as client:
-        os.kill(pid, signal.SIGSTOP)
+        freeze(pid)
         try:
             client.send(request("/late"))
             time.sleep(1.0)

@@ -18,6 +18,7 @@ from securedirect.lab.traffic import (
     Client,
     events,
     eventually,
+    freeze,
     fresh_address,
     inspector,
     packets,
@@ -117,7 +118,7 @@ def stopped(stage: Stage) -> None:
         Client(lab, fresh_address(lab)) as clean,
         Client(lab, fresh_address(lab)) as attacker,
     ):
-        os.kill(pid, signal.SIGSTOP)
+        freeze(pid)
         try:
             clean.send(request("/late"))
             attacker.send(ATTACK)

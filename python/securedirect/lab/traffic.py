@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import signal
 import socket
 import struct
 import time
@@ -233,6 +235,21 @@ def inspector(lab: Lab) -> int | None:
 def alive(pid: int | None) -> bool:
     """Whether a process is there (one that only waits to be reaped counts)."""
     return pid is not None and Path(f"/proc/{pid}").exists()
+
+
+def freeze(pid: int) -> None:
+    """SIGSTOP; returns when every thread has stopped, which is a while later on a busy machine."""
+    os.kill(pid, signal.SIGSTOP)
+
+    def stopped() -> bool:
+        states = [
+            path.read_text().rpartition(")")[2].split()[0]
+            for path in Path(f"/proc/{pid}/task").glob("*/stat")
+        ]
+        return set(states) == {"T"}
+
+    if not eventually(stopped, every=0.001):
+        raise TimeoutError(f"process {pid} does not stop")
 
 
 def events(lab: Lab, kind: str | None = None) -> list[dict[str, Any]]:

@@ -24,6 +24,9 @@ pub struct Verdict {
     pub reason: Reason,
     pub place: Option<Place>,
     pub at: u64,
+    /// The client's acknowledgement as it was last looked at, and since when it has been that.
+    pub ack: u32,
+    pub ack_since: u64,
 }
 
 #[derive(Debug)]

@@ -16,8 +16,10 @@ use std::sync::Arc;
 
 const MS: u64 = 1_000_000;
 /// A client whose acknowledgement has stood still this long (and 1.5 round trips) has no more of an answer on its way.
-/// Below 8 ms: then Linux clients would send the held request again (tail loss probe).
-const QUIET: u64 = 5 * MS;
+/// Well below 8 ms: then Linux clients would send the held request again (tail loss probe).
+const QUIET: u64 = 3 * MS;
+/// How much older than true a time of XDP's can be: a tick of the slowest kernel.
+const COARSE: u64 = 10 * MS;
 const QUIET_MAX: u64 = 300 * MS;
 /// How long a server may think before its answer to an earlier request begins, when an attack follows in the pipeline.
 const ANSWER_MAX: u64 = 3_000 * MS;
@@ -691,16 +693,22 @@ impl Core {
         }
         c.suspended = false;
         c.deadline = 0;
-        c.phase = Phase::Waiting(Verdict { reason, place, at: now });
+        let (ack, _) = host.acknowledged(c.flow);
+        c.phase = Phase::Waiting(Verdict { reason, place, at: now, ack, ack_since: now });
         self.hand_over_when_quiet(c, now, host);
     }
 
     /// Answers to earlier requests must have arrived: the honeypot continues where the client's acknowledgement stands.
     fn hand_over_when_quiet<H: Host>(&mut self, c: &mut Connection, now: u64, host: &mut H) {
-        let Phase::Waiting(verdict) = c.phase else { return };
+        let Phase::Waiting(verdict) = &mut c.phase else { return };
         let (ack, moved) = host.acknowledged(c.flow);
+        if verdict.ack != ack {
+            (verdict.ack, verdict.ack_since) = (ack, now);
+        }
+        let verdict = *verdict;
         let first = c.stream.request_start() == c.facts.client_isn.wrapping_add(1);
-        let quiet_for = now.saturating_sub(moved);
+        // XDP's clock is coarse; ours is not, but has only been looked at since the verdict.
+        let quiet_for = now.saturating_sub(verdict.ack_since).max(now.saturating_sub(moved + COARSE));
         let quiet = match c.forwarded {
             _ if first => true,
             Some((then, at)) if then == ack && !c.streaming => now.saturating_sub(at) >= ANSWER_MAX,
@@ -914,7 +922,7 @@ impl Core {
             honeypot: (m.honeypot != u16::MAX).then_some(m.honeypot),
             adopted,
             method: if m.adopt { "adopt" } else { "classic" },
-            held_us: m.verdict.at.saturating_sub(began) / 1000,
+            held_us: m.at.saturating_sub(began) / 1000,
             handoff_us: m.at.saturating_sub(m.verdict.at) / 1000,
             request_bytes: c.stream.request().len(),
             request: c.requests,

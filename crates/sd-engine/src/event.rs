@@ -62,7 +62,7 @@ pub enum Event {
         /// The honeypot answered on the same connection. False: classic handoff, or no sign of it.
         adopted: bool,
         method: &'static str,
-        /// From the request's first byte to the verdict, and from there to the handoff, in microseconds.
+        /// From the request's first byte to the handoff, and the part of it after the verdict, in microseconds.
         held_us: u64,
         handoff_us: u64,
         request_bytes: usize,

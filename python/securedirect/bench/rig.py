@@ -76,20 +76,26 @@ class Rig:
         self._tables: dict[str, Any] = {}
         self.loaded: dict[str, int] = {}
         """Rules that the director said it had loaded, by variant."""
+        self._peers: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Rig:
         self._lab.up()
         try:
             self._prepare()
         except BaseException:
-            self._lab.down()
+            self._end()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._lab.down()
+        self._end()
+
+    def _end(self) -> None:
+        self._lab.down()  # with everything that runs in it
+        for peer in self._peers:
+            peer.wait()
 
     def _prepare(self) -> None:
         self._stop_director()
@@ -134,7 +140,7 @@ class Rig:
 
     def _start_peer(self, name: str, command: list[str]) -> None:
         with (self._lab.run_dir / PROXY / f"{name}.log").open("ab") as output:
-            self._lab.popen(
+            peer = self._lab.popen(
                 PROXY,
                 command,
                 stdin=subprocess.DEVNULL,
@@ -143,6 +149,7 @@ class Rig:
                 cwd=self._lab.run_dir / PROXY,
                 start_new_session=True,
             )
+        self._peers.append(peer)
 
     def _status(self, port: int, path: str) -> int | None:
         """Status with which the proxies' host answers client1; None when it does not."""

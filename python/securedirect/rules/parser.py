@@ -33,6 +33,10 @@ PROTOCOLS = frozenset(
     """.split()
 )
 
+_QUOTED = frozenset({"msg", "content", "uricontent", "pcre"})
+_UNCLOSED = re.compile(r'\s*!?\s*"(?!(?:[^"\\]|\\.)*")', re.DOTALL)
+"""A value that begins with a quote and has no other."""
+
 
 def fail(offset: int, message: str, hint: str = "") -> NoReturn:
     """Raise the error of a rule text at ``offset``."""
@@ -53,6 +57,12 @@ def parse_rule(text: str, start: int = 0) -> ParsedRule:
     match = _OPTION.match
     while found := match(text, position):
         name, colon, value = found.groups()
+        if colon and name.lower() in _QUOTED and (quote := _UNCLOSED.match(value)):
+            fail(
+                found.start(3) + quote.end() - 1,
+                f"the quote of option '{name}' is not closed",
+                "end the value with '\"' before the ';'; a quote inside is written '\\\"'",
+            )
         options.append(
             Option(
                 name.lower(),

@@ -219,3 +219,12 @@ def test_an_error_in_a_continued_line_names_that_line(load):
 def test_other_rules_of_the_file_survive_a_broken_one(load):
     report = load(f"{GOOD}\nalert tcp (\n{GOOD.replace('sid:1', 'sid:2')}")
     assert [entry.status for entry in report.entries] == ["loaded", "broken", "loaded"]
+
+
+@pytest.mark.parametrize("option", ["msg", "content", "uricontent", "pcre"])
+def test_a_quote_that_is_not_closed_is_a_mistake_where_it_opens(option: str) -> None:
+    text = f'alert tcp any any -> any 80 ({option}:"/x; sid:1;)'
+    with pytest.raises(ConfigError) as error:
+        parse_rule(text)
+    assert error.value.column == text.index('"') + 1
+    assert "not closed" in error.value.message

@@ -46,10 +46,38 @@ pub struct Rule {
     pub line: u32,
     pub scope: Scope,
     #[serde(default)]
+    pub dialect: Dialect,
+    #[serde(default)]
     pub dst_ports: Option<Vec<(u16, u16)>>,
     #[serde(default)]
     pub dst_ports_negated: bool,
     pub options: Vec<RuleOption>,
+}
+
+/// Whose meaning a rule's options have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    Snort2,
+    Snort3,
+    #[default]
+    Suricata,
+}
+
+impl Dialect {
+    /// The buffer that a name means in this dialect.
+    pub fn buffer(self, named: Buffer) -> Buffer {
+        match (self, named) {
+            (Dialect::Snort2, Buffer::HttpUri) => Buffer::HttpUriSnort2,
+            (Dialect::Snort3, Buffer::HttpUri) => Buffer::HttpUriSnort3,
+            (Dialect::Snort2, Buffer::HttpHeader) => Buffer::HttpHeaderSnort2,
+            (Dialect::Snort3, Buffer::HttpHeader) => Buffer::HttpHeaderSnort3,
+            (Dialect::Snort2, Buffer::HttpCookie) => Buffer::HttpCookieSnort2,
+            (Dialect::Snort3, Buffer::HttpClientBody) => Buffer::HttpClientBodySnort3,
+            (_, Buffer::HttpRawBody) => Buffer::HttpClientBody,
+            _ => named,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -69,7 +97,7 @@ pub enum RuleOption {
     Isdataat {
         buffer: Buffer,
         /// Relative: `cursor + value <= size`; absolute: `value < size` (Suricata's reading).
-        value: u32,
+        value: Number,
         #[serde(default)]
         relative: bool,
         #[serde(default)]
@@ -89,6 +117,162 @@ pub enum RuleOption {
     Seq {
         value: u32,
     },
+    #[serde(rename = "byte_test")]
+    ByteTest(ByteTest),
+    #[serde(rename = "byte_jump")]
+    ByteJump(ByteJump),
+    /// byte_extract and byte_math.
+    #[serde(rename = "byte_extract")]
+    ByteExtract(ByteExtract),
+    /// The options on the decoded bytes; the buffers that they name mean nothing.
+    #[serde(rename = "base64_decode")]
+    Base64 {
+        buffer: Buffer,
+        #[serde(default)]
+        bytes: Option<u32>,
+        #[serde(default)]
+        offset: u32,
+        #[serde(default)]
+        relative: bool,
+        options: Vec<RuleOption>,
+    },
+}
+
+/// A number, or the name of one that another option takes from the request.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Number {
+    Fixed(i64),
+    Name(String),
+}
+
+impl Default for Number {
+    fn default() -> Number {
+        Number::Fixed(0)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Endian {
+    #[default]
+    Big,
+    Little,
+}
+
+/// How a number is written as text.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Base {
+    Dec,
+    Hex,
+    Oct,
+}
+
+#[derive(Deserialize)]
+pub struct Field {
+    pub buffer: Buffer,
+    /// Of text, at most; 0: as many as there are digits.
+    pub bytes: Number,
+    #[serde(default)]
+    pub offset: Number,
+    #[serde(default)]
+    pub relative: bool,
+    #[serde(default)]
+    pub endian: Endian,
+    /// Given: the number is text.
+    #[serde(default)]
+    pub base: Option<Base>,
+    #[serde(default)]
+    pub bitmask: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub enum ByteOperator {
+    #[serde(rename = "<")]
+    Less,
+    #[serde(rename = ">")]
+    Greater,
+    #[serde(rename = "=")]
+    Equal,
+    #[serde(rename = "<=")]
+    AtMost,
+    #[serde(rename = ">=")]
+    AtLeast,
+    #[serde(rename = "&")]
+    And,
+    #[serde(rename = "^")]
+    Xor,
+}
+
+#[derive(Deserialize)]
+pub struct ByteTest {
+    #[serde(flatten)]
+    pub field: Field,
+    pub op: ByteOperator,
+    #[serde(default)]
+    pub negated: bool,
+    pub value: Number,
+}
+
+/// Where a jump is counted from.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JumpFrom {
+    /// The end of the number that was read.
+    #[default]
+    Field,
+    Beginning,
+    End,
+}
+
+#[derive(Deserialize)]
+pub struct ByteJump {
+    #[serde(flatten)]
+    pub field: Field,
+    #[serde(default)]
+    pub multiplier: Option<i64>,
+    #[serde(default)]
+    pub align: Option<i64>,
+    #[serde(default)]
+    pub from: JumpFrom,
+    #[serde(default)]
+    pub post_offset: Option<Number>,
+}
+
+#[derive(Deserialize)]
+pub struct ByteExtract {
+    #[serde(flatten)]
+    pub field: Field,
+    pub name: String,
+    #[serde(default)]
+    pub multiplier: Option<i64>,
+    #[serde(default)]
+    pub align: Option<i64>,
+    #[serde(default)]
+    pub math: Option<Math>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub enum MathOperator {
+    #[serde(rename = "+")]
+    Add,
+    #[serde(rename = "-")]
+    Subtract,
+    #[serde(rename = "*")]
+    Multiply,
+    #[serde(rename = "/")]
+    Divide,
+    #[serde(rename = "<<")]
+    Left,
+    #[serde(rename = ">>")]
+    Right,
+}
+
+#[derive(Deserialize)]
+pub struct Math {
+    pub op: MathOperator,
+    pub value: Number,
 }
 
 #[derive(Deserialize)]
@@ -101,13 +285,13 @@ pub struct Content {
     #[serde(default)]
     pub negated: bool,
     #[serde(default)]
-    pub offset: Option<i32>,
+    pub offset: Option<Number>,
     #[serde(default)]
-    pub depth: Option<i32>,
+    pub depth: Option<Number>,
     #[serde(default)]
-    pub distance: Option<i32>,
+    pub distance: Option<Number>,
     #[serde(default)]
-    pub within: Option<i32>,
+    pub within: Option<Number>,
     #[serde(default)]
     pub startswith: bool,
     #[serde(default)]
@@ -144,6 +328,9 @@ pub struct PcreFlags {
 #[derive(Deserialize)]
 pub struct Length {
     pub buffer: Buffer,
+    /// What follows the last match is measured.
+    #[serde(default)]
+    pub relative: bool,
     #[serde(flatten)]
     pub comparison: Comparison,
 }

@@ -8,6 +8,7 @@
 //! the bytes of the request.
 #![forbid(unsafe_code)]
 
+mod bytes;
 mod document;
 pub mod http;
 mod matcher;
@@ -59,11 +60,32 @@ pub enum Buffer {
     HttpConnection,
     HttpHeaderNames,
     HttpStart,
+    /// In documents only: Snort 3's name for what the others call `http_client_body`.
+    HttpRawBody,
+    /// [`Buffer::HttpUri`] as Snort 2 reads it: backslashes are slashes and runs of slashes one, in the query too; also
+    /// with `+` as a space.
+    #[serde(skip)]
+    HttpUriSnort2,
+    /// [`Buffer::HttpUri`] as Snort 3 reads it: also with `+` as a space.
+    #[serde(skip)]
+    HttpUriSnort3,
+    /// The header lines as Snort 2 shows them: with the blank line, repetitions apart.
+    #[serde(skip)]
+    HttpHeaderSnort2,
+    /// [`Buffer::HttpHeader`], also percent-decoded.
+    #[serde(skip)]
+    HttpHeaderSnort3,
+    /// Several cookies without a separator.
+    #[serde(skip)]
+    HttpCookieSnort2,
+    /// [`Buffer::HttpClientBody`], percent-decoded.
+    #[serde(skip)]
+    HttpClientBodySnort3,
 }
 
 impl Buffer {
     /// Number of buffers; each `Buffer as usize` is below it.
-    pub const COUNT: usize = 22;
+    pub const COUNT: usize = 29;
 
     pub const ALL: [Buffer; Self::COUNT] = [
         Buffer::Raw,
@@ -88,22 +110,29 @@ impl Buffer {
         Buffer::HttpConnection,
         Buffer::HttpHeaderNames,
         Buffer::HttpStart,
+        Buffer::HttpRawBody,
+        Buffer::HttpUriSnort2,
+        Buffer::HttpUriSnort3,
+        Buffer::HttpHeaderSnort2,
+        Buffer::HttpHeaderSnort3,
+        Buffer::HttpCookieSnort2,
+        Buffer::HttpClientBodySnort3,
     ];
 
     /// The name used in rule documents and events.
     pub fn as_str(self) -> &'static str {
         match self {
             Buffer::Raw => "raw",
-            Buffer::HttpUri => "http_uri",
+            Buffer::HttpUri | Buffer::HttpUriSnort2 | Buffer::HttpUriSnort3 => "http_uri",
             Buffer::HttpRawUri => "http_raw_uri",
             Buffer::HttpMethod => "http_method",
-            Buffer::HttpHeader => "http_header",
+            Buffer::HttpHeader | Buffer::HttpHeaderSnort2 | Buffer::HttpHeaderSnort3 => "http_header",
             Buffer::HttpRawHeader => "http_raw_header",
-            Buffer::HttpCookie => "http_cookie",
+            Buffer::HttpCookie | Buffer::HttpCookieSnort2 => "http_cookie",
             Buffer::HttpUserAgent => "http_user_agent",
             Buffer::HttpHost => "http_host",
             Buffer::HttpRawHost => "http_raw_host",
-            Buffer::HttpClientBody => "http_client_body",
+            Buffer::HttpClientBody | Buffer::HttpClientBodySnort3 => "http_client_body",
             Buffer::HttpRequestLine => "http_request_line",
             Buffer::HttpProtocol => "http_protocol",
             Buffer::HttpContentType => "http_content_type",
@@ -115,12 +144,13 @@ impl Buffer {
             Buffer::HttpConnection => "http_connection",
             Buffer::HttpHeaderNames => "http_header_names",
             Buffer::HttpStart => "http_start",
+            Buffer::HttpRawBody => "http_raw_body",
         }
     }
 
-    /// Raw and body grow while a request arrives; all others are known once the head is.
+    /// Raw and bodies grow while a request arrives; all others are known once the head is.
     pub(crate) fn grows(self) -> bool {
-        matches!(self, Buffer::Raw | Buffer::HttpClientBody)
+        matches!(self, Buffer::Raw | Buffer::HttpClientBody | Buffer::HttpClientBodySnort3)
     }
 }
 

@@ -10,7 +10,8 @@
 
 use std::ops::Range;
 
-use crate::document::{self, Comparison};
+use crate::bytes::{base64, ByteOption, Came, Names, Value, Variables, VARIABLES};
+use crate::document::{self, Comparison, Dialect};
 use crate::pcre::Expression;
 use crate::prefilter::frequency;
 use crate::Buffer;
@@ -20,9 +21,25 @@ pub const STEPS: u32 = 3_000;
 
 pub enum PartOption {
     Content(Content),
-    Pcre { expression: Box<Expression>, relative: bool, negated: bool },
-    Length(Comparison),
-    DataAt { value: u32, relative: bool, negated: bool },
+    Pcre {
+        expression: Box<Expression>,
+        relative: bool,
+        negated: bool,
+    },
+    Length(Comparison, bool),
+    DataAt {
+        value: Value,
+        relative: bool,
+        negated: bool,
+    },
+    Byte(ByteOption),
+    /// Judges `options` on what stands there in base64.
+    Base64 {
+        bytes: usize,
+        offset: usize,
+        relative: bool,
+        options: Box<[PartOption]>,
+    },
 }
 
 pub struct Content {
@@ -35,6 +52,10 @@ pub struct Content {
     from: i64,
     /// Length of the window that begins at `from`; i64::MAX: to the buffer's end.
     span: i64,
+    /// Instead of `from` and `span` when one of them is taken from the request.
+    varying: Option<Box<(Value, Value)>>,
+    /// Snort: a negated content that would begin behind the end does not match.
+    inside: bool,
 }
 
 enum Finder {
@@ -44,20 +65,28 @@ enum Finder {
 }
 
 impl Content {
-    pub fn new(content: document::Content) -> Result<Content, String> {
+    pub fn new(content: document::Content, dialect: Dialect, names: &Names) -> Result<Content, String> {
         let length = content.bytes.len() as i64;
         let relative = content.distance.is_some() || content.within.is_some();
         let absolute = content.offset.is_some() || content.depth.is_some() || content.startswith;
         if relative && absolute {
             return Err("content: offset, depth and startswith cannot be combined with distance and within".into());
         }
-        let limit = content.depth.or(content.within);
-        if limit.is_some_and(|limit| i64::from(limit) < length) {
+        let offset = content.offset.as_ref().map(|offset| names.value(offset)).transpose()?;
+        let distance = content.distance.as_ref().map(|distance| names.value(distance)).transpose()?;
+        let limit = content.depth.as_ref().or(content.within.as_ref());
+        let limit = limit.map(|limit| names.value(limit)).transpose()?;
+        if matches!(limit, Some(Value::Fixed(limit)) if limit < length) {
             return Err("content: depth or within is shorter than the content".into());
         }
-        if content.offset.is_some_and(|offset| offset < 0) {
+        if matches!(offset, Some(Value::Fixed(offset)) if offset < 0) {
             return Err("content: negative offset".into());
         }
+        let begin = offset.or(distance).unwrap_or(Value::Fixed(0));
+        let room = if content.startswith { Some(Value::Fixed(length)) } else { limit };
+        let room = room.unwrap_or(Value::Fixed(i64::MAX));
+        let none = [0; VARIABLES];
+        let varying = (begin.varies() || room.varies()).then(|| Box::new((begin, room)));
         let finder = if content.nocase && content.bytes.iter().any(u8::is_ascii_alphabetic) {
             let rarest = (0..content.bytes.len())
                 .min_by_key(|index| frequency::byte(content.bytes[*index]))
@@ -70,10 +99,12 @@ impl Content {
         Ok(Content {
             finder,
             negated: content.negated,
+            inside: dialect != Dialect::Suricata,
             endswith: content.endswith,
             relative,
-            from: i64::from(content.offset.or(content.distance).unwrap_or(0)),
-            span: if content.startswith { length } else { limit.map_or(i64::MAX, i64::from) },
+            from: begin.get(&none),
+            span: room.get(&none),
+            varying,
             bytes: content.bytes.into_boxed_slice(),
         })
     }
@@ -81,8 +112,12 @@ impl Content {
     /// Where the content may lie: begin and end, not yet cut to the buffer.
     fn window(&self, cursor: usize, budget: &Budget) -> (usize, usize) {
         let base = if self.relative { cursor as i64 } else { -(budget.origin as i64) };
-        let from = base + self.from;
-        (from.max(0) as usize, from.saturating_add(self.span).max(0) as usize)
+        let (from, span) = match &self.varying {
+            None => (self.from, self.span),
+            Some(values) => (values.0.get(&budget.variables), values.1.get(&budget.variables)),
+        };
+        let from = base.saturating_add(from);
+        (from.max(0) as usize, from.saturating_add(span).max(0) as usize)
     }
 
     /// The first place at or after `from` where the content lies in `bytes[..to]`.
@@ -119,7 +154,19 @@ impl PartOption {
         match self {
             PartOption::Content(content) => content.relative,
             PartOption::Pcre { relative, .. } | PartOption::DataAt { relative, .. } => *relative,
-            PartOption::Length(_) => false,
+            PartOption::Length(_, relative) | PartOption::Base64 { relative, .. } => *relative,
+            PartOption::Byte(option) => option.is_relative(),
+        }
+    }
+
+    /// Makes sense only after all options before it have been evaluated: they move its place or give it values.
+    fn in_order(&self) -> bool {
+        match self {
+            PartOption::Content(content) => content.varying.is_some(),
+            PartOption::DataAt { value, .. } => value.varies(),
+            PartOption::Byte(option) => option.in_order(),
+            PartOption::Base64 { .. } => true,
+            PartOption::Pcre { .. } | PartOption::Length(..) => false,
         }
     }
 
@@ -137,8 +184,8 @@ impl PartOption {
         match self {
             PartOption::Content(content) => content.endswith || content.negated && content.span == i64::MAX,
             PartOption::Pcre { .. } => true,
-            PartOption::Length(_) => true,
-            PartOption::DataAt { .. } => false,
+            PartOption::Length(..) | PartOption::Base64 { .. } => true,
+            PartOption::DataAt { .. } | PartOption::Byte(_) => false,
         }
     }
 }
@@ -150,6 +197,8 @@ pub struct Part {
     checks: Vec<PartOption>,
     options: Vec<PartOption>,
     units: Vec<Unit>,
+    /// The options cannot be cut into units: each is evaluated after those before it, with all retries.
+    in_order: bool,
 }
 
 struct Unit {
@@ -160,7 +209,10 @@ struct Unit {
 
 impl Part {
     pub fn new(buffer: Buffer, list: Vec<PartOption>) -> Part {
-        let mut part = Part { buffer, checks: Vec::new(), options: Vec::new(), units: Vec::new() };
+        if list.iter().any(PartOption::in_order) {
+            return Part { buffer, checks: Vec::new(), options: list, units: Vec::new(), in_order: true };
+        }
+        let mut part = Part { buffer, checks: Vec::new(), options: Vec::new(), units: Vec::new(), in_order: false };
         for option in list {
             if part.units.is_empty() && option.is_positive() || option.leads() {
                 let needs_end = matches!(&option, PartOption::Content(content) if content.endswith);
@@ -181,6 +233,16 @@ impl Part {
 
     /// Goes on with a part; `state` is the default one for a first call.
     pub fn advance(&self, state: &mut PartState, bytes: &[u8], complete: bool, budget: &mut Budget) {
+        if self.in_order {
+            if complete || state.worth_a_search(bytes.len()) {
+                match self.tail(&self.options, bytes, complete, 0, budget) {
+                    Outcome::Match(_) => state.status = Status::Matched,
+                    Outcome::Fail => state.status = Status::Failed,
+                    Outcome::Pending => {}
+                }
+            }
+            return;
+        }
         while let Some(check) = self.checks.get(state.check as usize) {
             match self.option(check, bytes, complete, 0, &[], budget) {
                 Outcome::Match(_) => state.check += 1,
@@ -286,7 +348,7 @@ impl Part {
                 }
             }
             // Only contents and expressions lead.
-            PartOption::Length(_) | PartOption::DataAt { .. } => Outcome::Fail,
+            _ => Outcome::Fail,
         }
     }
 
@@ -335,6 +397,9 @@ impl Part {
                     // Nothing to search as long as the bytes to come decide.
                     if content.span == i64::MAX && !complete {
                         return Outcome::Pending;
+                    }
+                    if content.inside && from > bytes.len() {
+                        return if complete { Outcome::Fail } else { Outcome::Pending };
                     }
                     let found = content.find(bytes, at, end);
                     if found.is_some_and(|found| !content.endswith || found + content.bytes.len() == bytes.len()) {
@@ -387,23 +452,47 @@ impl Part {
                 }
                 Outcome::Fail
             }
-            PartOption::Length(comparison) => {
+            PartOption::Length(comparison, relative) => {
                 if !complete {
                     return Outcome::Pending;
                 }
-                if comparison.holds(bytes.len()) {
+                let before = if *relative { cursor } else { 0 };
+                if comparison.holds(bytes.len().saturating_sub(before)) {
                     self.tail(rest, bytes, complete, cursor, budget)
                 } else {
                     Outcome::Fail
                 }
             }
             PartOption::DataAt { value, relative, negated } => {
-                let value = *value as usize;
+                let value = value.get(&budget.variables).max(0) as usize;
                 let there = if *relative { cursor + value <= bytes.len() } else { value < bytes.len() + budget.origin };
                 match (there, negated, complete) {
                     (true, false, _) | (false, true, true) => self.tail(rest, bytes, complete, cursor, budget),
                     (true, true, _) | (false, false, true) => Outcome::Fail,
                     (false, _, false) => Outcome::Pending,
+                }
+            }
+            PartOption::Byte(option) => match option.apply(bytes, cursor, complete, &mut budget.variables) {
+                Came::To(cursor) => self.tail(rest, bytes, complete, cursor, budget),
+                Came::Not => Outcome::Fail,
+                Came::Behind => Outcome::Pending,
+            },
+            PartOption::Base64 { bytes: most, offset, relative, options } => {
+                if !complete {
+                    return Outcome::Pending;
+                }
+                let begin = offset + if *relative { cursor } else { 0 };
+                let text = bytes.get(begin..).unwrap_or_default();
+                let text = &text[..text.len().min(*most)];
+                budget.charge(text.len());
+                let mut decoded = Vec::new();
+                base64(text, &mut decoded);
+                if decoded.is_empty() {
+                    return Outcome::Fail;
+                }
+                match self.tail(options, &decoded, true, 0, budget) {
+                    Outcome::Match(_) => self.tail(rest, bytes, complete, cursor, budget),
+                    outcome => outcome,
                 }
             }
         }
@@ -469,12 +558,19 @@ pub struct Budget {
     pub exhausted: bool,
     /// An expression reached its own bound.
     pub backtracking: bool,
+    variables: Variables,
 }
 
 impl Budget {
     /// For a buffer of which `length` bytes may be searched.
     pub fn new(length: usize, origin: usize) -> Budget {
-        Budget { steps: STEPS.saturating_add((length / 4) as u32), origin, exhausted: false, backtracking: false }
+        Budget {
+            steps: STEPS.saturating_add((length / 4) as u32),
+            origin,
+            exhausted: false,
+            backtracking: false,
+            variables: [0; VARIABLES],
+        }
     }
 
     fn step(&mut self) -> bool {
@@ -490,10 +586,13 @@ impl Budget {
         }
     }
 
+    /// Passing over bytes costs too.
+    fn charge(&mut self, bytes: usize) {
+        self.steps = self.steps.saturating_sub((bytes / 256) as u32);
+    }
+
     fn find(&mut self, expression: &Expression, subject: &[u8], from: usize) -> Option<(usize, usize)> {
-        // A search costs by its length.
-        let cost = (subject.len().saturating_sub(from) / 256) as u32;
-        self.steps = self.steps.saturating_sub(cost);
+        self.charge(subject.len().saturating_sub(from));
         match expression.find(subject, from) {
             Ok(found) => found,
             Err(_) => {

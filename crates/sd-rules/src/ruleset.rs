@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Compiles a rule document into the form that the matcher runs.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::document::{self, Action, Comparison, Document, Operator, RuleOption, Scope};
+use crate::bytes::{ByteOption, Names};
+use crate::document::{self, Action, Comparison, Dialect, Document, Operator, RuleOption, Scope};
 use crate::http::decoder::{self, Decoder};
 use crate::matcher::{Content, Part, PartOption};
 use crate::packet::{FlagsTest, PacketTest};
@@ -176,61 +178,45 @@ impl Compiler {
         let mut fast: Option<(bool, i64, Buffer, Vec<u8>, bool)> = None;
         let mut first_positive = None;
         let mut backtracking = 0;
+        let mut variables: HashMap<Buffer, Names> = HashMap::new();
         for option in rule.options {
-            let (buffer, option) = match option {
-                RuleOption::Content(content) => {
-                    let buffer = content.buffer;
-                    if content.bytes.is_empty() {
-                        return Err("content: empty".into());
+            match &option {
+                RuleOption::Content(content) if content.bytes.is_empty() => return Err("content: empty".into()),
+                RuleOption::Content(content) if !content.negated => {
+                    let buffer = rule.dialect.buffer(content.buffer);
+                    first_positive.get_or_insert(buffer);
+                    let rating = (
+                        content.fast_pattern && content.bytes.len() > 1 && !poor(buffer),
+                        frequency::rarity(&content.bytes) + preference(buffer),
+                    );
+                    if fast.as_ref().is_none_or(|best| (best.0, best.1) < rating) {
+                        fast = Some((rating.0, rating.1, buffer, content.bytes.clone(), content.nocase));
                     }
-                    if !content.negated {
-                        first_positive.get_or_insert(buffer);
-                        let rating = (
-                            content.fast_pattern && content.bytes.len() > 1 && !poor(buffer),
-                            frequency::rarity(&content.bytes) + preference(buffer),
-                        );
-                        if fast.as_ref().is_none_or(|best| (best.0, best.1) < rating) {
-                            fast = Some((rating.0, rating.1, buffer, content.bytes.clone(), content.nocase));
-                        }
-                    }
-                    (buffer, PartOption::Content(Content::new(content)?))
                 }
-                RuleOption::Pcre(pcre) => {
-                    let expression = Expression::new(&pcre.pattern, pcre.flags)?;
-                    backtracking += usize::from(expression.backtracks());
-                    if !pcre.negated {
-                        first_positive.get_or_insert(pcre.buffer);
-                    }
-                    let option = PartOption::Pcre {
-                        expression: Box::new(expression),
-                        relative: pcre.relative,
-                        negated: pcre.negated,
-                    };
-                    (pcre.buffer, option)
-                }
-                RuleOption::Urilen(length) | RuleOption::Bsize(length) => {
-                    (length.buffer, PartOption::Length(checked(length.comparison)?))
-                }
-                RuleOption::Isdataat { buffer, value, relative, negated } => {
-                    (buffer, PartOption::DataAt { value, relative, negated })
+                RuleOption::Pcre(pcre) if !pcre.negated => {
+                    first_positive.get_or_insert(rule.dialect.buffer(pcre.buffer));
                 }
                 RuleOption::Dsize(comparison) => {
-                    tests.push(PacketTest::Size(checked(comparison)?));
+                    tests.push(PacketTest::Size(checked(*comparison)?));
                     continue;
                 }
                 RuleOption::Flags { set, mode, mask } => {
-                    tests.push(PacketTest::Flags(FlagsTest::new(&set, &mode, &mask)?));
+                    tests.push(PacketTest::Flags(FlagsTest::new(set, mode, mask)?));
                     continue;
                 }
                 RuleOption::Ack { value } => {
-                    tests.push(PacketTest::Ack(value));
+                    tests.push(PacketTest::Ack(*value));
                     continue;
                 }
                 RuleOption::Seq { value } => {
-                    tests.push(PacketTest::Seq(value));
+                    tests.push(PacketTest::Seq(*value));
                     continue;
                 }
-            };
+                _ => {}
+            }
+            let buffer = rule.dialect.buffer(buffer_of(&option));
+            let names = variables.entry(buffer).or_default();
+            let option = part_option(option, rule.dialect, names, &mut backtracking)?;
             match texts.iter_mut().find(|(of, _)| *of == buffer) {
                 Some((_, list)) => list.push(option),
                 None => texts.push((buffer, vec![option])),
@@ -324,6 +310,63 @@ impl Compiler {
     }
 }
 
+fn buffer_of(option: &RuleOption) -> Buffer {
+    match option {
+        RuleOption::Content(content) => content.buffer,
+        RuleOption::Pcre(pcre) => pcre.buffer,
+        RuleOption::Urilen(length) | RuleOption::Bsize(length) => length.buffer,
+        RuleOption::Isdataat { buffer, .. } | RuleOption::Base64 { buffer, .. } => *buffer,
+        RuleOption::ByteTest(option) => option.field.buffer,
+        RuleOption::ByteJump(option) => option.field.buffer,
+        RuleOption::ByteExtract(option) => option.field.buffer,
+        RuleOption::Dsize(_) | RuleOption::Flags { .. } | RuleOption::Ack { .. } | RuleOption::Seq { .. } => {
+            Buffer::Raw
+        }
+    }
+}
+
+/// An option on a buffer as the matcher evaluates it; `names` are the values that the options before it take there.
+fn part_option(
+    option: RuleOption,
+    dialect: Dialect,
+    names: &mut Names,
+    backtracking: &mut usize,
+) -> Result<PartOption, String> {
+    Ok(match option {
+        RuleOption::Content(content) => PartOption::Content(Content::new(content, dialect, names)?),
+        RuleOption::Pcre(pcre) => {
+            let expression = Expression::new(&pcre.pattern, pcre.flags)?;
+            *backtracking += usize::from(expression.backtracks());
+            PartOption::Pcre { expression: Box::new(expression), relative: pcre.relative, negated: pcre.negated }
+        }
+        RuleOption::Urilen(length) | RuleOption::Bsize(length) => {
+            PartOption::Length(checked(length.comparison)?, length.relative)
+        }
+        RuleOption::Isdataat { value, relative, negated, .. } => {
+            PartOption::DataAt { value: names.value(&value)?, relative, negated }
+        }
+        RuleOption::ByteTest(option) => PartOption::Byte(ByteOption::test(&option, names)?),
+        RuleOption::ByteJump(option) => PartOption::Byte(ByteOption::jump(&option, names)?),
+        RuleOption::ByteExtract(option) => PartOption::Byte(ByteOption::extract(&option, names)?),
+        RuleOption::Base64 { bytes, offset, relative, options, .. } => {
+            if options.len() > MAX_OPTIONS {
+                return Err(format!("more than {MAX_OPTIONS} options"));
+            }
+            let options: Result<Vec<PartOption>, String> =
+                options.into_iter().map(|inner| part_option(inner, dialect, names, backtracking)).collect();
+            PartOption::Base64 {
+                bytes: bytes.map_or(usize::MAX, |bytes| bytes as usize),
+                offset: offset as usize,
+                relative,
+                options: options?.into_boxed_slice(),
+            }
+        }
+        RuleOption::Dsize(_) | RuleOption::Flags { .. } | RuleOption::Ack { .. } | RuleOption::Seq { .. } => {
+            return Err("a test of a segment inside another option".into());
+        }
+    })
+}
+
 fn checked(comparison: Comparison) -> Result<Comparison, String> {
     if comparison.op == Operator::Between && comparison.high.is_none() {
         return Err("\"<>\" needs \"high\"".into());
@@ -343,7 +386,7 @@ fn preference(buffer: Buffer) -> i64 {
         Buffer::HttpHeaderNames | Buffer::HttpStart | Buffer::HttpRequestLine | Buffer::HttpRawHeader => -40,
         Buffer::HttpConnection | Buffer::HttpAccept | Buffer::HttpAcceptEnc | Buffer::HttpAcceptLang => -40,
         Buffer::Raw => -24,
-        Buffer::HttpHeader => -16,
+        Buffer::HttpHeader | Buffer::HttpHeaderSnort2 | Buffer::HttpHeaderSnort3 => -16,
         _ => 0,
     }
 }

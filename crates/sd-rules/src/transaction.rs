@@ -2,6 +2,7 @@
 //! One request from its first byte to its last: parsing, buffers, candidates, verdicts.
 
 use crate::http::decoder::Decoder;
+use crate::http::hex_value;
 use crate::http::{Body, BodyState, Buffers, Head, HeadState};
 use crate::matcher::{Budget, PartState, Status};
 use crate::ruleset::{Rule, RuleSet};
@@ -72,6 +73,10 @@ pub struct Transaction {
     head_scanned: bool,
     raw_scanned: usize,
     body_scanned: usize,
+    decoded_scanned: usize,
+    /// The body percent-decoded, when a rule wants it so, and how much of the body that is.
+    decoded: Vec<u8>,
+    decoded_to: usize,
     /// Everything has been judged as it will stay.
     settled: bool,
     always_added: bool,
@@ -104,6 +109,7 @@ enum Available<'a> {
 struct Judged<'a> {
     raw: &'a [u8],
     body: &'a [u8],
+    decoded: &'a [u8],
     when: When,
 }
 
@@ -136,6 +142,9 @@ impl Transaction {
         let mut spare = self.dechunked.take().unwrap_or(std::mem::take(&mut self.spare));
         spare.clear();
         spare.shrink_to(64 << 10);
+        let mut decoded = std::mem::take(&mut self.decoded);
+        decoded.clear();
+        decoded.shrink_to(64 << 10);
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.clear();
         candidates.shrink_to(256);
@@ -146,6 +155,7 @@ impl Transaction {
             head: std::mem::take(&mut self.head),
             buffers: std::mem::take(&mut self.buffers),
             spare,
+            decoded,
             candidates,
             states,
             ..Transaction::default()
@@ -384,6 +394,7 @@ impl Transaction {
             self.always_added = false;
             self.raw_scanned = 0;
             self.body_scanned = 0;
+            self.decoded_scanned = 0;
             self.settled = false;
         }
         self.generation = rules.generation;
@@ -413,8 +424,14 @@ impl Transaction {
             Some(decoded) => decoded.as_slice(),
             None => data.get(self.head.end..end).unwrap_or_default(),
         };
-        let judged = Judged { raw: data.get(self.head.start..end).unwrap_or_default(), body, when };
+        let mut decoded = std::mem::take(&mut self.decoded);
+        if rules.used[Buffer::HttpClientBodySnort3 as usize] && when != When::Later {
+            self.decoded_to += decode_form(&body[self.decoded_to.min(body.len())..], when == When::End, &mut decoded);
+        }
+        let raw = data.get(self.head.start..end).unwrap_or_default();
+        let judged = Judged { raw, body, decoded: &decoded, when };
         self.judge(rules, limits, scratch, data, &judged, out);
+        self.decoded = decoded;
         self.dechunked = dechunked;
     }
 
@@ -527,6 +544,9 @@ impl Transaction {
             self.raw_scanned = judged.raw.len();
             rules.prefilters[Buffer::HttpClientBody as usize].scan(judged.body, self.body_scanned, &mut add);
             self.body_scanned = judged.body.len();
+            let filter = &rules.prefilters[Buffer::HttpClientBodySnort3 as usize];
+            filter.scan(judged.decoded, self.decoded_scanned, &mut add);
+            self.decoded_scanned = judged.decoded.len();
         }
         for candidate in &self.candidates {
             scratch.seen[candidate.rule as usize / 64] = 0;
@@ -574,12 +594,19 @@ impl Transaction {
     fn available<'a>(&'a self, data: &'a [u8], buffer: Buffer, judged: &Judged<'a>) -> Available<'a> {
         match buffer {
             Buffer::Raw if judged.ready() => Available::Bytes(judged.raw, judged.complete()),
-            Buffer::HttpClientBody if self.head_ready && !self.has_body => Available::Absent,
-            Buffer::HttpClientBody if judged.complete() && judged.body.is_empty() => Available::Absent,
+            Buffer::HttpClientBody | Buffer::HttpClientBodySnort3 if self.head_ready && !self.has_body => {
+                Available::Absent
+            }
+            Buffer::HttpClientBody | Buffer::HttpClientBodySnort3 if judged.complete() && judged.body.is_empty() => {
+                Available::Absent
+            }
             Buffer::HttpClientBody if judged.ready() && self.head_ready => {
                 Available::Bytes(judged.body, judged.complete())
             }
-            Buffer::Raw | Buffer::HttpClientBody => Available::NotYet,
+            Buffer::HttpClientBodySnort3 if judged.ready() && self.head_ready => {
+                Available::Bytes(judged.decoded, judged.complete())
+            }
+            Buffer::Raw | Buffer::HttpClientBody | Buffer::HttpClientBodySnort3 => Available::NotYet,
             _ => {
                 let there = if of_request_line(buffer) { self.line_ready } else { self.head_ready };
                 match self.buffers.get(data, buffer, 0) {
@@ -606,10 +633,37 @@ impl Transaction {
     }
 }
 
+/// Appends `body` as a form's values are read to `out` and returns how much of it that was: without `complete`, an
+/// escape at its end waits for the rest.
+fn decode_form(body: &[u8], complete: bool, out: &mut Vec<u8>) -> usize {
+    let mut at = 0;
+    while let Some(&byte) = body.get(at) {
+        let escape = || Some(hex_value(*body.get(at + 1)?)? << 4 | hex_value(*body.get(at + 2)?)?);
+        match (byte, escape()) {
+            (b'%', Some(value)) => {
+                out.push(value);
+                at += 3;
+            }
+            (b'%', None) if !complete && at + 3 > body.len() => break,
+            _ => {
+                out.push(if byte == b'+' { b' ' } else { byte });
+                at += 1;
+            }
+        }
+    }
+    at
+}
+
 /// Buffers that are known with the end of the request line.
 fn of_request_line(buffer: Buffer) -> bool {
     matches!(
         buffer,
-        Buffer::HttpUri | Buffer::HttpRawUri | Buffer::HttpMethod | Buffer::HttpRequestLine | Buffer::HttpProtocol
+        Buffer::HttpUri
+            | Buffer::HttpUriSnort2
+            | Buffer::HttpUriSnort3
+            | Buffer::HttpRawUri
+            | Buffer::HttpMethod
+            | Buffer::HttpRequestLine
+            | Buffer::HttpProtocol
     )
 }

@@ -120,6 +120,7 @@ def rule_document(
         "file": file,
         "line": line,
         "scope": "packet" if is_packet(rule) else "http",
+        "dialect": rule.dialect,
         "dst_ports": None if ports is None else [list(pair) for pair in ports],
         "dst_ports_negated": False,
         "options": [_option(test) for test in rule.tests],

@@ -67,7 +67,7 @@ STICKY_SNORT3 = {
     },
     "http_version": "http_protocol",
     "http_raw_request": "http_request_line",
-    "http_raw_body": "http_client_body",
+    "http_raw_body": "http_raw_body",
 }
 """Snort 3 writes the names that are modifiers elsewhere as sticky buffers."""
 

@@ -128,6 +128,7 @@ def test_the_document_says_all_that_the_contract_asks(documented):
         "file": "x.rules",
         "line": 2,
         "scope": "http",
+        "dialect": "snort2",
         "dst_ports": None,
         "dst_ports_negated": False,
         "options": [

@@ -17,12 +17,29 @@ pub enum View {
     Made(Span),
 }
 
+/// Forms of a URI for the rules of one dialect: at most four, each also with spaces for its pluses.
+const FORMS: usize = 9;
+const SURICATA: usize = 0;
+const SNORT2: usize = 1;
+const SNORT3: usize = 2;
+
+fn uri_index(buffer: Buffer) -> Option<usize> {
+    match buffer {
+        Buffer::HttpUri => Some(SURICATA),
+        Buffer::HttpUriSnort2 => Some(SNORT2),
+        Buffer::HttpUriSnort3 => Some(SNORT3),
+        _ => None,
+    }
+}
+
 /// The head's buffers; kept as long as the request's body goes on.
 #[derive(Debug, Default)]
 pub struct Buffers {
     views: [View; Buffer::COUNT],
-    /// Further forms of the URI, besides `views[HttpUri]`, the decoded one.
-    other_uris: [View; 3],
+    /// The forms of the URI by dialect; of those of one dialect a rule needs to match one.
+    uris: [[View; FORMS]; 3],
+    /// The second form of [`Buffer::HttpHeaderSnort3`].
+    decoded_header: View,
     made: Vec<u8>,
     /// The form that a further one is made from.
     source: Vec<u8>,
@@ -31,7 +48,8 @@ pub struct Buffers {
 impl Buffers {
     pub fn reset(&mut self) {
         self.views = Default::default();
-        self.other_uris = Default::default();
+        self.uris = Default::default();
+        self.decoded_header = View::Absent;
         self.made.clear();
         self.made.shrink_to(16 << 10);
         self.source.clear();
@@ -40,15 +58,19 @@ impl Buffers {
 
     /// Number of the views of a buffer, of which a rule needs to match one.
     pub fn forms(&self, buffer: Buffer) -> usize {
-        if buffer == Buffer::HttpUri {
-            1 + self.other_uris.iter().filter(|view| !matches!(view, View::Absent)).count()
-        } else {
-            1
+        match uri_index(buffer) {
+            Some(index) => self.uris[index].iter().take_while(|view| !matches!(view, View::Absent)).count(),
+            None if buffer == Buffer::HttpHeaderSnort3 && !matches!(self.decoded_header, View::Absent) => 2,
+            None => 1,
         }
     }
 
     pub fn get<'a>(&'a self, data: &'a [u8], buffer: Buffer, form: usize) -> Option<&'a [u8]> {
-        let view = if form == 0 { self.views[buffer as usize] } else { self.other_uris[form - 1] };
+        let view = match uri_index(buffer) {
+            Some(index) => self.uris[index][form],
+            None if form == 0 => self.views[buffer as usize],
+            None => self.decoded_header,
+        };
         match view {
             View::Absent => None,
             View::Sent(span) => Some(span.of(data)),
@@ -83,32 +105,58 @@ impl Buffers {
         }
         let path_start = head.uri.start as usize + whole.len() - path.len();
         let span = Span::new(path_start, path_start + path.len());
-        self.sent(Buffer::HttpUri, span);
-        if uri::is_plain(path) {
+        let snort = used[Buffer::HttpUriSnort2 as usize] || used[Buffer::HttpUriSnort3 as usize];
+        let plain = uri::is_plain(path);
+        if plain && !(snort && uri::snort_differs(path)) {
+            for forms in &mut self.uris {
+                forms[0] = View::Sent(span);
+            }
             return;
         }
         let start = self.made.len();
-        uri::decode(path, &mut self.made, events);
-        let decoded = Span::new(start, self.made.len());
-        self.views[Buffer::HttpUri as usize] = View::Made(decoded);
-        if memchr::memchr(0, &self.made[start..]).is_some() {
-            events(Decoder::EncodedNul);
+        if plain {
+            self.made.extend_from_slice(path);
+        } else {
+            uri::decode(path, &mut self.made, events);
         }
+        let decoded = Span::new(start, self.made.len());
         let mut forms = 0;
-        self.collapsed(decoded, &mut forms, events);
-        let from = self.made.len();
-        self.take_source(decoded);
-        if uri::decode_deep(&self.source, &mut self.made, events) {
-            let deep = Span::new(from, self.made.len());
-            self.other_uris[forms] = View::Made(deep);
-            forms += 1;
-            self.collapsed(deep, &mut forms, events);
+        self.add_uri(SURICATA, &mut forms, decoded);
+        if !plain {
+            if memchr::memchr(0, &self.made[start..]).is_some() {
+                events(Decoder::EncodedNul);
+            }
+            self.collapsed(decoded, &mut forms, events);
+            let from = self.made.len();
+            self.take_source(decoded);
+            if uri::decode_deep(&self.source, &mut self.made, events) {
+                let deep = Span::new(from, self.made.len());
+                self.add_uri(SURICATA, &mut forms, deep);
+                self.collapsed(deep, &mut forms, events);
+            }
+        }
+        for (index, buffer) in [(SNORT2, Buffer::HttpUriSnort2), (SNORT3, Buffer::HttpUriSnort3)] {
+            if used[buffer as usize] {
+                self.snort_uris(index, index == SNORT2);
+            }
         }
     }
 
     fn take_source(&mut self, of: Span) {
         self.source.clear();
         self.source.extend_from_slice(of.of(&self.made));
+    }
+
+    /// Adds the form that ends `made` unless there is an equal one.
+    fn add_uri(&mut self, index: usize, forms: &mut usize, span: Span) {
+        let known = self.uris[index][..*forms].iter().any(|view| match view {
+            View::Made(other) => other.of(&self.made) == span.of(&self.made),
+            _ => false,
+        });
+        if !known {
+            self.uris[index][*forms] = View::Made(span);
+            *forms += 1;
+        }
     }
 
     /// Adds the collapsed form of a decoded one unless it is the same.
@@ -120,8 +168,30 @@ impl Buffers {
             self.made.truncate(from);
             return;
         }
-        self.other_uris[*forms] = View::Made(Span::new(from, self.made.len()));
-        *forms += 1;
+        self.add_uri(SURICATA, forms, Span::new(from, self.made.len()));
+    }
+
+    /// Snort's forms: the ones that Suricata's rules see, `folded` ones instead for Snort 2; of each with a plus also the
+    /// one with a space there.
+    fn snort_uris(&mut self, index: usize, folded: bool) {
+        let mut forms = 0;
+        for view in self.uris[SURICATA] {
+            let View::Made(span) = view else { continue };
+            let mut span = span;
+            if folded {
+                self.take_source(span);
+                let from = self.made.len();
+                uri::fold_slashes(&self.source, &mut self.made);
+                span = Span::new(from, self.made.len());
+            }
+            self.add_uri(index, &mut forms, span);
+            if memchr::memchr(b'+', span.of(&self.made)).is_some() {
+                self.take_source(span);
+                let from = self.made.len();
+                self.made.extend(self.source.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }));
+                self.add_uri(index, &mut forms, Span::new(from, self.made.len()));
+            }
+        }
     }
 
     fn host(&mut self, authority: &[u8]) {
@@ -185,10 +255,30 @@ impl Buffers {
                 }
             }
         }
-        if used[Buffer::HttpHeader as usize] {
+        if used[Buffer::HttpHeader as usize] || used[Buffer::HttpHeaderSnort3 as usize] {
             let start = self.made.len();
             self.normalised(data, &head.headers);
-            self.views[Buffer::HttpHeader as usize] = View::Made(Span::new(start, self.made.len()));
+            let view = View::Made(Span::new(start, self.made.len()));
+            self.views[Buffer::HttpHeader as usize] = view;
+            self.views[Buffer::HttpHeaderSnort3 as usize] = view;
+            if used[Buffer::HttpHeaderSnort3 as usize] && memchr::memchr(b'%', &self.made[start..]).is_some() {
+                self.take_source(Span::new(start, self.made.len()));
+                let from = self.made.len();
+                uri::decode(&self.source, &mut self.made, &mut |_| {});
+                self.decoded_header = View::Made(Span::new(from, self.made.len()));
+            }
+        }
+        if used[Buffer::HttpHeaderSnort2 as usize] {
+            let start = self.made.len();
+            self.snort_header(data, &head.headers);
+            self.views[Buffer::HttpHeaderSnort2 as usize] = View::Made(Span::new(start, self.made.len()));
+        }
+        if used[Buffer::HttpCookieSnort2 as usize] {
+            let start = self.made.len();
+            self.join(data, &head.headers, |header| header.known == Name::Cookie, "");
+            if head.headers.iter().any(|header| header.known == Name::Cookie) {
+                self.views[Buffer::HttpCookieSnort2 as usize] = View::Made(Span::new(start, self.made.len()));
+            }
         }
         if used[Buffer::HttpHeaderNames as usize] {
             let start = self.made.len();
@@ -200,6 +290,18 @@ impl Buffers {
             self.made.extend_from_slice(b"\r\n");
             self.views[Buffer::HttpHeaderNames as usize] = View::Made(Span::new(start, self.made.len()));
         }
+    }
+
+    /// The lines in their order, without Cookie, with the blank line; a space after the colon only where one was sent.
+    fn snort_header(&mut self, data: &[u8], headers: &[Header]) {
+        for header in headers.iter().filter(|header| header.known != Name::Cookie) {
+            self.made.extend_from_slice(header.name.of(data));
+            let blank = matches!(data.get((header.value.start as usize).wrapping_sub(1)), Some(b' ' | b'\t'));
+            self.made.extend_from_slice(if blank { b": " } else { b":" });
+            push_value(&mut self.made, data, header);
+            self.made.extend_from_slice(b"\r\n");
+        }
+        self.made.extend_from_slice(b"\r\n");
     }
 
     /// `Name: value CRLF` for each name, repetitions at the place of the first; time linear in the headers for

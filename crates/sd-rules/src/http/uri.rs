@@ -29,6 +29,23 @@ pub fn is_plain(uri: &[u8]) -> bool {
     true
 }
 
+/// True when Snort 2 or 3 reads a plain URI in another way.
+pub fn snort_differs(uri: &[u8]) -> bool {
+    memchr::memchr2(b'+', b'\\', uri).is_some() || memchr::memmem::find(uri, b"//").is_some()
+}
+
+/// Appends `uri` with each run of slashes and backslashes as one slash, in the query too, as Snort 2 has it.
+pub fn fold_slashes(uri: &[u8], out: &mut Vec<u8>) {
+    let mut slash = false;
+    for &byte in uri {
+        let next = matches!(byte, b'/' | b'\\');
+        if !(next && slash) {
+            out.push(if next { b'/' } else { byte });
+        }
+        slash = next;
+    }
+}
+
 /// Appends `uri`, percent-decoded once, to `out`.
 pub fn decode(uri: &[u8], out: &mut Vec<u8>, event: &mut impl FnMut(Decoder)) {
     let mut rest = uri;

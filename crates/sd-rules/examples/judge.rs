@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Judges requests from standard input with one rule document: `judge DOCUMENT < REQUESTS`.
+//!
+//! A line of input is an identifier, a tab, and the bytes of a connection in hexadecimal.
+//! A line of output is the identifier, a tab, and the sids that matched; the
+//! built-in rules' begin with `b`. For comparisons with other engines (tests/oracle).
+
+use std::io::{BufRead, BufWriter, Write};
+
+use sd_rules::{judge_packet, Limits, PacketFacts, RuleSet, Scratch, Step, Transaction};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let path = std::env::args_os().nth(1).ok_or("usage: judge DOCUMENT < REQUESTS")?;
+    let (rules, refused) = RuleSet::from_json(&std::fs::read(path)?)?;
+    for (index, reason) in &refused {
+        eprintln!("rule {index} of the document: {reason}");
+    }
+    let limits = Limits::default();
+    let (mut transaction, mut scratch, mut found) = (Transaction::default(), Scratch::default(), Vec::new());
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let (name, text) = line.split_once('\t').ok_or("a line without a tab")?;
+        let stream = unhex(text).ok_or("bytes that are not hexadecimal")?;
+        found.clear();
+        let facts = PacketFacts { payload: &stream, flags: 0x18, seq: 1, ack: 1, dst_port: limits.dst_port };
+        judge_packet(&rules, &mut scratch, &facts, &mut found);
+        let mut rest = stream.as_slice();
+        loop {
+            transaction.reset();
+            let step = transaction.advance(&rules, &limits, &mut scratch, rest, false, &mut found);
+            match step {
+                Step::Done { consumed } if consumed < rest.len() => rest = &rest[consumed..],
+                _ => break,
+            }
+        }
+        transaction.finish(&rules, &limits, &mut scratch, rest, &mut found);
+        let mut names: Vec<String> = found
+            .iter()
+            .map(|found| {
+                let meta = rules.rule(found.rule);
+                format!("{}{}", if meta.file.is_empty() { "b" } else { "" }, meta.sid)
+            })
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        writeln!(out, "{name}\t{}", names.join(" "))?;
+    }
+    Ok(())
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    text.as_bytes().chunks(2).map(|pair| Some((digit(pair[0])? << 4 | digit(*pair.get(1)?)?) as u8)).collect()
+}

@@ -523,15 +523,15 @@ static __always_inline void check_proof(struct xdp_md *ctx, const struct sd_conf
 	elapsed_ms = (__u32)(since(p->now, f->diverted_at) / 1000000);
 	if (options.tsecr - f->proof_base > elapsed_ms + SD_PROOF_SLACK_MS)
 		return;
-	if (__sync_fetch_and_or(&f->owner, (__u64)SD_FLAG_PROVED) & SD_FLAG_PROVED)
-		return;
-	__sync_fetch_and_and(&f->owner, ~(__u64)SD_FLAG_PROVE);
 	mapped(key, p->ip->saddr);
 	mark.since = p->now;
 	mark.expires = p->now + cfg->attacker_expiry_ns;
 	mark.sid = f->attack_sid;
 	if (bpf_map_update_elem(&attackers, key, &mark, BPF_ANY) == 0)
 		count(SD_C_SOURCES_PROVED);
+	/* After the mark: the inspector looks for it when it sees this. */
+	__sync_fetch_and_or(&f->owner, (__u64)SD_FLAG_PROVED);
+	__sync_fetch_and_and(&f->owner, ~(__u64)SD_FLAG_PROVE);
 }
 
 /* ---- the path of a packet for the virtual IP -------------------------------------------------------------------- */

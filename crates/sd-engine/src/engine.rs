@@ -26,8 +26,9 @@ const ANSWER_MAX: u64 = 3_000 * MS;
 /// After packets go to the honeypot: what XDP was sending to the server meanwhile must have left before the server's
 /// socket is closed, or its reset would reach the client.
 const RESET_DELAY: u64 = 5 * MS;
-/// A new connection of a source whose proof is outstanding waits this long: longer than a delayed ACK.
-const SUSPECT_HOLD: u64 = 60 * MS;
+/// A new connection of a source whose proof is outstanding waits this long: longer than a delayed ACK (40 ms, later on a
+/// busy client), shorter than a client's first repetition (200 ms).
+const SUSPECT_HOLD: u64 = 120 * MS;
 const SUSPECT_MAX: usize = 4096;
 /// Replay: at once, then per millisecond; below what any stack takes before it has read.
 const REPLAY_BURST: usize = 32 * 1024;

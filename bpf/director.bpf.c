@@ -585,7 +585,7 @@ static __always_inline int service_packet(struct xdp_md *ctx, struct sd_config *
 		/* Again the same SYN, or one into a living connection: that server decides (RFC 5961, section 4). */
 		WRITE_ONCE(f->last_seen, p->now);
 		owner = READ_ONCE(f->owner);
-		return owner & (SD_FLAG_DIVERTED | SD_FLAG_TO_HONEYPOT) ? to_honeypot(cfg, p, f) : to_server(cfg, p, f);
+		return owner & SD_FLAG_DIVERTED ? to_honeypot(cfg, p, f) : to_server(cfg, p, f);
 	}
 	if (!f)
 		return reset_unknown(ctx, cfg, p);
@@ -615,6 +615,8 @@ static __always_inline int service_packet(struct xdp_md *ctx, struct sd_config *
 			__sync_fetch_and_or(&f->owner, (__u64)SD_FLAG_CLOSED);
 		return to_honeypot(cfg, p, f);
 	}
+	if ((owner & SD_FLAG_MOVING) && (cfg->flags & SD_CONFIG_INSPECT))
+		return to_inspector(ctx, cfg, p, f, index * SD_WAYS + way, 0);
 	if (p->payload || ((flags & SD_TCP_FIN) && seq != next)) {
 		if (!(flags & SD_TCP_ACK) || (flags & SD_TCP_RST))
 			return drop(SD_C_DROP_BAD_FLAGS);
@@ -628,7 +630,7 @@ static __always_inline int service_packet(struct xdp_md *ctx, struct sd_config *
 		return drop(SD_C_DROP_BAD_FLAGS);
 	if ((flags & (SD_TCP_FIN | SD_TCP_RST)) && seq == next)
 		__sync_fetch_and_or(&f->owner, (__u64)SD_FLAG_CLOSED);
-	return owner & SD_FLAG_TO_HONEYPOT ? to_honeypot(cfg, p, f) : to_server(cfg, p, f);
+	return to_server(cfg, p, f);
 }
 
 SEC("xdp")

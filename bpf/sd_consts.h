@@ -17,7 +17,7 @@
 #define SD_FLAG_ESTABLISHED 0x0001 /* the client's ACK of the handshake was seen */
 #define SD_FLAG_CLOSED 0x0002	   /* FIN or RST at exactly the expected sequence number was seen */
 #define SD_FLAG_DIVERTED 0x0004	   /* every packet goes to the honeypot, straight from XDP */
-#define SD_FLAG_TO_HONEYPOT 0x0008 /* packets without payload go to the honeypot, payload still to the inspector */
+#define SD_FLAG_MOVING 0x0008	   /* every packet goes to the inspector, which hands them to the honeypot in order */
 #define SD_FLAG_PROVE 0x0010	   /* a timestamp echo at or after proof_base proves the source */
 #define SD_FLAG_PROVED 0x0020
 #define SD_FLAG_SILENT 0x0040	   /* classic handoff: drop everything, the client must reconnect */

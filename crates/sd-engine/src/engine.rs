@@ -310,7 +310,7 @@ impl Core {
             memory: 0,
         });
         c.template.set_source_mac(self.config.own_mac);
-        if owner & flag::TO_HONEYPOT != 0 {
+        if owner & flag::MOVING != 0 {
             // The predecessor had handed it over and was about to give it to XDP.
             host.or_owner(meta.flow, flag::DIVERTED);
             c.phase = Phase::Over;
@@ -393,7 +393,7 @@ impl Core {
             Phase::Judging => {}
             Phase::Waiting(_) => return Disposition::Consumed,
             Phase::Moving(_) => {
-                self.move_on(c, now, host);
+                self.move_on(c, segment, host);
                 return Disposition::Consumed;
             }
             Phase::Over => return Disposition::Consumed,
@@ -785,15 +785,15 @@ impl Core {
             options: agreed,
         };
         host.set_diversion(c.flow, Diversion { honeypot: moving.honeypot, proof_base, sid, at: now });
+        // From here on everything of this connection comes to us, so that nothing of it reaches the honeypot before its
+        // socket exists, nor the server after the handover.
+        let proof = timestamps && verdict.reason != Reason::MarkedSource;
+        host.or_owner(c.flow, flag::MOVING | if proof { flag::PROVE } else { 0 });
         let option = adopt_option(&self.config.key, &c.template, moving.from, &agreed);
         let (template, from) = (c.template, moving.from);
         host.send(|out| template.build_with(out, pot.mac, from, ACK, &option, &[]));
         c.phase = Phase::Moving(Moving { adopt: true, ..moving });
         self.replay(c, host);
-        // Only now may anything else of this connection reach the honeypot.
-        host.flush();
-        let proof = timestamps && verdict.reason != Reason::MarkedSource;
-        host.or_owner(c.flow, flag::TO_HONEYPOT | if proof { flag::PROVE } else { 0 });
         if proof {
             if self.suspects.len() < SUSPECT_MAX {
                 self.suspects.insert(source, Suspect { flow: c.flow, generation: c.generation, since: now });
@@ -822,8 +822,15 @@ impl Core {
     }
 
     /// A segment came while the connection moves.
-    fn move_on<H: Host>(&mut self, c: &mut Connection, _now: u64, host: &mut H) {
+    fn move_on<H: Host>(&mut self, c: &mut Connection, segment: &Segment, host: &mut H) {
         let Phase::Moving(m) = &c.phase else { return };
+        if !m.adopt {
+            return;
+        }
+        if segment.length == 0 && segment.flags & FIN == 0 {
+            let (template, to, seq, flags) = (c.template, m.honeypot_mac, segment.seq, segment.flags & (ACK | RST));
+            host.send(|out| template.build(out, to, seq, flags, &[]));
+        }
         // The first burst may be followed at once by what the client itself sent since.
         if distance(c.stream.next(), m.replayed) as usize <= REPLAY_BURST {
             self.replay(c, host);

@@ -10,7 +10,7 @@ use crate::event::Event;
 pub mod flag {
     pub const CLOSED: u64 = 0x0002;
     pub const DIVERTED: u64 = 0x0004;
-    pub const TO_HONEYPOT: u64 = 0x0008;
+    pub const MOVING: u64 = 0x0008;
     pub const PROVE: u64 = 0x0010;
     pub const PROVED: u64 = 0x0020;
     pub const SILENT: u64 = 0x0040;

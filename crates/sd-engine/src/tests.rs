@@ -229,6 +229,12 @@ impl Bench {
         self.engine.on_flushed(&mut self.world);
     }
 
+    /// XDP has given us one more packet, which has not arrived yet.
+    fn one_on_its_way(&mut self) {
+        let f = &self.world.flows[&FLOW];
+        f.owner.set(f.owner.get() + (1 << 32));
+    }
+
     fn client_acks(&mut self, ack: u32) {
         self.template.ack = ack;
         self.world.flows[&FLOW].ack.set((ack, self.now));
@@ -309,6 +315,28 @@ fn an_attack_after_clean_requests_goes_to_the_honeypot_whole() {
         "{diversions:?}"
     );
     assert!(b.world.marked.is_empty(), "only an echo proves the source");
+}
+
+#[test]
+fn packets_on_their_way_follow_before_xdp_takes_over() {
+    let mut b = Bench::new();
+    b.segment(0, &EVIL[..20], ACK);
+    b.one_on_its_way();
+    let mut frame = [0u8; MAX_FRAME];
+    let n = b.template.build(&mut frame, SERVER, (ISN + 1).wrapping_add(20), ACK | PSH, &EVIL[20..]);
+    let owner = b.world.flows[&FLOW].owner.get();
+    let meta = Meta { flow: FLOW, count: count(owner), generation: generation(owner), marked: false };
+    b.one_on_its_way();
+    assert_eq!(b.engine.on_packet(b.now, meta, &frame[..n], &mut b.world), Disposition::Consumed);
+    let owner = b.world.flows[&FLOW].owner.get();
+    assert_eq!(owner & (flag::MOVING | flag::DIVERTED), flag::MOVING, "an acknowledgement is on its way to us");
+    assert_eq!(b.world.received(HONEYPOT), EVIL);
+    let at = b.world.sent.len();
+    let n = b.template.build(&mut frame, SERVER, (ISN + 1).wrapping_add(EVIL.len() as u32), ACK, &[]);
+    let meta = Meta { count: count(owner), ..meta };
+    b.engine.on_packet(b.now, meta, &frame[..n], &mut b.world);
+    assert_eq!(b.world.sent[at..].iter().map(|s| (s.0, s.2)).collect::<Vec<_>>(), [(HONEYPOT, ACK)]);
+    assert_ne!(b.world.flows[&FLOW].owner.get() & flag::DIVERTED, 0);
 }
 
 #[test]

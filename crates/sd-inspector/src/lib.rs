@@ -127,7 +127,7 @@ pub fn run(config: &[u8], rules: &[u8], maps: &HashMap<String, OwnedFd>, events:
 
     let (sender, receiver) = sync_channel(EVENT_QUEUE);
     // The sandbox takes in all threads that there are, and lets none be made: none looks at a packet before.
-    let sandboxed = Arc::new(Barrier::new(sockets.len() + 1));
+    let sandboxed = Arc::new(Barrier::new(sockets.len() + 2));
     let mut threads = Vec::new();
     for socket in sockets {
         let (shared, engine, rules, sender) = (shared.clone(), engine.clone(), rules.clone(), sender.clone());
@@ -138,6 +138,12 @@ pub fn run(config: &[u8], rules: &[u8], maps: &HashMap<String, OwnedFd>, events:
         }));
     }
     drop(sender);
+    // Requests are judged meanwhile; one that needs an expression that is not built yet builds it.
+    let (warm, barrier) = (rules.clone(), sandboxed.clone());
+    std::thread::spawn(move || {
+        barrier.wait();
+        warm.warm();
+    });
     let left_out = sd_io::sandbox::enter(config.uid, config.gid).map_err(text)?;
     sandboxed.wait();
     started["securedirect"]["sandbox_left_out"] = left_out.into();

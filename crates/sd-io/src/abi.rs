@@ -28,7 +28,7 @@ pub const FLAG_CLOSED: u64 = 0x0002;
 /// Every packet goes to the honeypot, straight from XDP.
 pub const FLAG_DIVERTED: u64 = 0x0004;
 /// Packets without payload go to the honeypot, payload still to the inspector.
-pub const FLAG_TO_HONEYPOT: u64 = 0x0008;
+pub const FLAG_MOVING: u64 = 0x0008;
 /// A timestamp echo at or after `proof_base` proves the source.
 pub const FLAG_PROVE: u64 = 0x0010;
 /// The source has been proved.
@@ -363,7 +363,7 @@ mod tests {
             ("SD_FLAG_ESTABLISHED", FLAG_ESTABLISHED),
             ("SD_FLAG_CLOSED", FLAG_CLOSED),
             ("SD_FLAG_DIVERTED", FLAG_DIVERTED),
-            ("SD_FLAG_TO_HONEYPOT", FLAG_TO_HONEYPOT),
+            ("SD_FLAG_MOVING", FLAG_MOVING),
             ("SD_FLAG_PROVE", FLAG_PROVE),
             ("SD_FLAG_PROVED", FLAG_PROVED),
             ("SD_FLAG_SILENT", FLAG_SILENT),

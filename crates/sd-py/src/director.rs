@@ -22,7 +22,7 @@ const FLOW_FLAGS: [(u64, &str); 9] = [
     (abi::FLAG_ESTABLISHED, "established"),
     (abi::FLAG_CLOSED, "closed"),
     (abi::FLAG_DIVERTED, "diverted"),
-    (abi::FLAG_TO_HONEYPOT, "to_honeypot"),
+    (abi::FLAG_MOVING, "moving"),
     (abi::FLAG_PROVE, "prove"),
     (abi::FLAG_PROVED, "proved"),
     (abi::FLAG_SILENT, "silent"),

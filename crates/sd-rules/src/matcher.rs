@@ -208,6 +208,15 @@ struct Unit {
 }
 
 impl Part {
+    /// Build its expressions now instead of at their first use.
+    pub fn warm(&self) {
+        for option in self.checks.iter().chain(&self.options) {
+            if let PartOption::Pcre { expression, .. } = option {
+                expression.warm();
+            }
+        }
+    }
+
     pub fn new(buffer: Buffer, list: Vec<PartOption>) -> Part {
         if list.iter().any(PartOption::in_order) {
             return Part { buffer, checks: Vec::new(), options: list, units: Vec::new(), in_order: true };

@@ -42,6 +42,13 @@ enum Engine {
 }
 
 impl Expression {
+    /// Build now what would be built at first use.
+    pub fn warm(&self) {
+        if let Engine::Linear { pattern, flags, built } = &self.engine {
+            built.get_or_init(|| build(pattern, *flags));
+        }
+    }
+
     /// `pattern`: the bytes between the slashes.
     pub fn new(pattern: &[u8], flags: PcreFlags) -> Result<Expression, String> {
         if let Some(text) = translate(pattern, flags) {

@@ -113,6 +113,13 @@ impl RuleSet {
         Ok((compiler.finish(), refused))
     }
 
+    /// Build all expressions now, so that no request waits for one: some 0.1 ms each, beside the work.
+    pub fn warm(&self) {
+        for part in self.rules.iter().flat_map(|rule| &rule.parts) {
+            part.warm();
+        }
+    }
+
     /// Number of loaded rules, without the built-in ones.
     pub fn len(&self) -> usize {
         self.rules.len()

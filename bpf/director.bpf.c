@@ -480,7 +480,7 @@ static __always_inline int new_connection(struct xdp_md *ctx, struct sd_config *
 	f->server = server < 0 ? 0xffff : server;
 	f->honeypot = honeypot < 0 ? 0xffff : honeypot;
 	f->last_seen = p->now;
-	f->created = p->now;
+	f->created = bpf_ktime_get_ns(); /* to the point, for the round trip */
 	f->client_isn = isn;
 	WRITE_ONCE(f->stream, (__u64)(isn + 1) << 32 | (isn + 1));
 	f->last_ack = 0;
@@ -602,7 +602,7 @@ static __always_inline int service_packet(struct xdp_md *ctx, struct sd_config *
 			WRITE_ONCE(f->ack_time, p->now);
 		}
 		if (!(owner & SD_FLAG_ESTABLISHED) && seq - (f->client_isn + 1) < 1U << 16) {
-			f->rtt_us = (__u32)(since(p->now, f->created) / 1000);
+			f->rtt_us = (__u32)(since(bpf_ktime_get_ns(), f->created) / 1000);
 			owner = __sync_fetch_and_or(&f->owner, (__u64)SD_FLAG_ESTABLISHED) | SD_FLAG_ESTABLISHED;
 		}
 	}

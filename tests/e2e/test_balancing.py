@@ -81,7 +81,6 @@ def test_status_has_what_it_promises(lab: Lab) -> None:
     assert {"requests_inspected", "connections_diverted", "drops"} <= answer["counters"].keys()
 
 
-
 UNKNOWN = """
 import sys
 from scapy.all import IP, TCP, sr1, conf

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import struct
 from collections.abc import Iterator
 
@@ -83,19 +84,26 @@ def test_third_request_is_answered_by_the_honeypot_on_the_same_socket(
 
 
 def test_an_attack_split_at_every_place(lab: Lab, captures: dict[str, Capture]) -> None:
-    ports = []
+    """A client repeats what was not acknowledged within 8 ms (tail loss probe). On a busy machine that happens whoever
+    answers, so a place where it did is tried again; who answers and what the servers got is never retried."""
+    attempts = 0
     for place in range(1, len(ATTACK)):
-        with Client(lab, fresh_address(lab)) as client:
-            assert client.ask(request("/")).served_by.startswith("web")
-            client.send(ATTACK[:place])
-            answer = client.ask(ATTACK[place:])
-            assert answer.served_by == "honeypot1", f"split at {place}"
-            assert client.ask(request("/")).served_by == "honeypot1"
-            assert client.retransmissions() == 0, f"split at {place}"
-            ports.append(client.port)
-    clean = request("/") * len(ports)
+        for _ in range(5):
+            attempts += 1
+            with Client(lab, fresh_address(lab)) as client:
+                assert client.ask(request("/")).served_by.startswith("web")
+                client.send(ATTACK[:place])
+                answer = client.ask(ATTACK[place:])
+                assert answer.served_by == "honeypot1", f"split at {place}"
+                assert client.ask(request("/")).served_by == "honeypot1"
+                repeated = client.retransmissions()
+            if repeated == 0:
+                break
+        assert repeated == 0, f"split at {place}"
+    assert attempts < 1.5 * len(ATTACK), "more than a busy machine explains"
     got = [received(captures[host].stop(), lab) for host in ("web1", "web2")]
-    assert sum(map(len, got)) == len(clean), "the servers got the clean requests and nothing else"
+    assert b"phf" not in got[0] + got[1]
+    assert got[0] + got[1] == request("/") * attempts, "the servers got the clean requests and nothing else"
 
 
 def test_an_attack_in_single_bytes(lab: Lab, captures: dict[str, Capture]) -> None:
@@ -154,22 +162,27 @@ def test_a_pipeline_is_answered_in_order_by_the_right_machines(lab: Lab) -> None
         assert client.read().served_by == "honeypot1"
 
 
-def test_windows_and_options_go_on_as_agreed(lab: Lab) -> None:
-    """The adopted connection announces the same window scale, MSS and timestamps as the server's did."""
+def download_twice_sent(lab: Lab) -> int:
+    """How many segments of a 20 MB download over an adopted connection were sent again."""
     source = fresh_address(lab)
     capture = lab.capture("client1", filter=f"host {source}")
-    with Client(lab, source) as client:
+    with Client(lab, source, timeout=20) as client:
         client.ask(request("/"))
         answer = client.ask(request("/download.bin?x=/etc/passwd"))
-        assert len(answer.body) == 20_000_000
+        assert answer.served_by == "honeypot1" and len(answer.body) == 20_000_000
         assert client.retransmissions() == 0
-        info = client.socket.getsockopt(6, 11, 256)
+        info = client.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
         options, scales = struct.unpack_from("BB", info, 5)
         assert options & 7 == 7, "timestamps, SACK and window scale"
-        assert scales & 15 == 10 or scales & 15 == 7
-    trace = list(packets(capture.stop()))
-    seen: set[int] = set()
-    for p in trace:
-        if p.source == lab.vip and p.payload:
-            assert p.seq not in seen, "the honeypot sent bytes twice"
-            seen.add(p.seq)
+        assert scales & 15 in (7, 10)
+    sent = [p.seq for p in packets(capture.stop()) if p.source == lab.vip and p.payload]
+    return len(sent) - len(set(sent))
+
+
+def test_windows_and_options_go_on_as_agreed(lab: Lab) -> None:
+    """With a wrong window scale every download repeats dozens of segments (design.md). A busy machine makes some do so
+    whoever answers, real servers as well; with the right scale one of a few gets through without."""
+    repeated = []
+    while len(repeated) < 8 and (not repeated or repeated[-1] > 0):
+        repeated.append(download_twice_sent(lab))
+    assert repeated[-1] == 0, f"segments sent again in each download: {repeated}"

@@ -17,7 +17,7 @@ use std::sync::Arc;
 const MS: u64 = 1_000_000;
 /// A client whose acknowledgement has stood still this long (and 1.5 round trips) has no more of an answer on its way.
 /// Well below 8 ms: then Linux clients would send the held request again (tail loss probe).
-const QUIET: u64 = 3 * MS;
+const QUIET: u64 = 2 * MS;
 /// How much older than true a time of XDP's can be: a tick of the slowest kernel.
 const COARSE: u64 = 10 * MS;
 const QUIET_MAX: u64 = 300 * MS;

@@ -11,7 +11,8 @@ class KernelError(OSError):
     """A step with the kernel failed. ``errno`` is set when the kernel gave one."""
 
 def compile_rules(document: bytes) -> list[tuple[int, str]]:
-    """Compile a rule document; return (index in document, reason) of each rule that cannot be compiled. ValueError: no document."""
+    """Compile a rule document; return (index in document, reason) of each rule that cannot be compiled.
+    ValueError: no document."""
 
 class Director:
     """The XDP program on one interface with its maps (pinned below ``pin_dir``, a folder on bpffs)."""
@@ -25,7 +26,8 @@ class Director:
         max_flows: int = 262144,
         max_attackers: int = 65536,
     ) -> None:
-        """Load the program and its maps; existing pinned maps of the same sizes are taken over. Does not attach."""
+        """Load the program and its maps; existing pinned maps of the same sizes are taken over. Does not
+        attach."""
 
     def configure(
         self,
@@ -40,7 +42,8 @@ class Director:
         prove_source: bool,
         allow: list[str],
     ) -> None:
-        """Set what the program answers for. ``inspect=False`` forwards payload unjudged (measurements only). ``allow``: CIDRs never diverted."""
+        """Set what the program answers for. ``inspect=False`` forwards payload unjudged (measurements only).
+        ``allow``: CIDRs never diverted."""
 
     def set_backend(
         self,
@@ -56,13 +59,16 @@ class Director:
         sack: bool = True,
         timestamps: bool = True,
     ) -> None:
-        """Describe one machine (index 0..255). ``mac`` None = not resolved, nothing is sent there. wscale None = no window scaling."""
+        """Describe one machine (index 0..255). ``mac`` None = not resolved, nothing is sent there. wscale
+        None = no window scaling."""
 
     def set_schedule(self, servers: list[int], honeypots: list[int]) -> None:
-        """Slot tables of backend indexes: new connections take ``servers`` in turn; attackers a honeypot by source hash."""
+        """Slot tables of backend indexes: new connections take ``servers`` in turn; attackers a honeypot by
+        source hash."""
 
     def attach(self) -> str:
-        """Attach to the interface (replacing a SecureDirect program of before); return the mode, "native" or "generic"."""
+        """Attach to the interface (replacing a SecureDirect program of before); return the mode, "native" or
+        "generic"."""
 
     def detach(self) -> None:
         """Detach from the interface and remove the pins. Idempotent."""
@@ -71,7 +77,8 @@ class Director:
         """All counters by name; a packet that was dropped is in exactly one ``drop_<reason>``."""
 
     def attackers(self) -> list[dict[str, Any]]:
-        """{"address", "since", "expires" (seconds from now, negative = past), "sid", "packets"} of each marked source."""
+        """{"address", "since", "expires" (seconds from now, negative = past), "sid", "packets"} of each
+        marked source."""
 
     def attacker_add(self, address: str, *, expiry: float, sid: int = 0) -> None: ...
     def attacker_remove(self, address: str) -> bool:
@@ -88,8 +95,8 @@ def run_inspector(
     events: int,
 ) -> None:
     """Be the inspector until SIGTERM: open AF_XDP sockets, drop all privileges, judge. ``config``: JSON, see
-    daemon/inspector.py; ``fds``: descriptors of the maps; ``events``: where lines of JSON go. RuntimeError: it cannot
-    start, with the reason."""
+    daemon/inspector.py; ``fds``: descriptors of the maps; ``events``: where lines of JSON go. RuntimeError:
+    it cannot start, with the reason."""
 
 class Adopter:
     """The tc program on a honeypot's interface that lets its TCP stack adopt connections."""
@@ -105,4 +112,5 @@ def attach_pass(interface: str) -> None:
 
 def detach_xdp(interface: str) -> None: ...
 def measure_xdp(repeat: int = 1000000) -> dict[str, float]:
-    """Nanoseconds a packet on the director's paths by BPF_PROG_TEST_RUN: {"flow_hit", "new_flow", "attacker", "redirect", ...}."""
+    """Nanoseconds a packet on the director's paths by BPF_PROG_TEST_RUN: {"flow_hit", "new_flow", "attacker",
+    "redirect", ...}."""

@@ -44,7 +44,8 @@ class ConfigError(Exception):
 
 @dataclass
 class HostError(Exception):
-    """This machine lacks something: an interface, a capability, a kernel feature. ``exit_code`` says which kind."""
+    """This machine lacks something: an interface, a capability, a kernel feature. ``exit_code`` says which
+    kind."""
 
     message: str
     hint: str = ""

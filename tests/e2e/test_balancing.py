@@ -63,7 +63,7 @@ def test_anything_else_for_the_vip_is_ignored_in_silence(lab: Lab) -> None:
     capture = lab.capture("client1", filter="host " + lab.vip)
     ping = lab.exec("client1", "ping", "-c", "1", "-W", "1", lab.vip, check=False)
     assert ping.returncode != 0
-    other = "import socket; s=socket.socket(); s.settimeout(0.5); s.connect(('%s', 8080))" % lab.vip
+    other = f"import socket; s=socket.socket(); s.settimeout(0.5); s.connect(('{lab.vip}', 8080))"
     tried = lab.exec("client1", sys.executable, "-c", other, check=False)
     assert "timed out" in tried.stderr
     assert not [p for p in packets(capture.stop()) if p.source == lab.vip]
@@ -85,7 +85,8 @@ UNKNOWN = """
 import sys
 from scapy.all import IP, TCP, sr1, conf
 conf.verb = 0
-answer = sr1(IP(dst=sys.argv[1]) / TCP(sport=4242, dport=80, flags="PA", seq=1000, ack=777) / b"GET / HTTP/1.0", timeout=2)
+segment = TCP(sport=4242, dport=80, flags="PA", seq=1000, ack=777)
+answer = sr1(IP(dst=sys.argv[1]) / segment / b"GET / HTTP/1.0", timeout=2)
 sums = answer[IP].chksum, answer[TCP].chksum
 del answer[IP].chksum, answer[TCP].chksum
 again = IP(bytes(answer[IP]))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fail closed: with the inspector or the supervisor gone, nothing passes that nobody judged, and nothing is lost."""
+"""Fail closed: with the inspector or the supervisor gone, nothing passes that nobody judged, and nothing is
+lost."""
 
 from __future__ import annotations
 
@@ -106,7 +107,8 @@ def test_connections_outlive_the_inspector(lab: Lab) -> None:
 
 
 def test_killed_supervisor(lab: Lab) -> None:
-    """The kernel program and the inspector go on: clean requests are served, attacks are not. A new one takes over."""
+    """The kernel program and the inspector go on: clean requests are served, attacks are not. A new one takes
+    over."""
     source, marked = fresh_address(lab), fresh_address(lab)
     with Client(lab, marked) as client:
         assert client.ask(ATTACK).served_by == "honeypot1"

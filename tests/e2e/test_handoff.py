@@ -84,8 +84,8 @@ def test_third_request_is_answered_by_the_honeypot_on_the_same_socket(
 
 
 def test_an_attack_split_at_every_place(lab: Lab, captures: dict[str, Capture]) -> None:
-    """A client repeats what was not acknowledged within 8 ms (tail loss probe). On a busy machine that happens whoever
-    answers, so a place where it did is tried again; who answers and what the servers got is never retried."""
+    """A client repeats what was not acknowledged within 8 ms (tail loss probe). On a busy machine that happens
+    whoever answers, so a place where it did is tried again; who answers and what the servers got never is."""
     attempts = 0
     for place in range(1, len(ATTACK)):
         for _ in range(5):
@@ -180,8 +180,8 @@ def download_twice_sent(lab: Lab) -> int:
 
 
 def test_windows_and_options_go_on_as_agreed(lab: Lab) -> None:
-    """With a wrong window scale every download repeats dozens of segments (design.md). A busy machine makes some do so
-    whoever answers, real servers as well; with the right scale one of a few gets through without."""
+    """With a wrong window scale every download repeats dozens of segments (design.md). A busy machine makes
+    some do so whoever answers, real servers as well; with the right scale one of a few gets by without."""
     repeated = []
     while len(repeated) < 8 and (not repeated or repeated[-1] > 0):
         repeated.append(download_twice_sent(lab))

@@ -58,8 +58,8 @@ class LazyGroup(click.Group):
 def root() -> None:
     """SecureDirect balances a site's load and protects it while it does.
 
-    Every request is judged by Snort and Suricata rules before a server sees it; an attacker's live connection is
-    moved to a honeypot.
+    Every request is judged by Snort and Suricata rules before a server sees it; an attacker's live
+    connection is moved to a honeypot.
 
     \b
     Try it:   securedirect demo

@@ -38,12 +38,12 @@ backend servers
 """
 
 
-def modsecurity_rules() -> str:
-    """Debian's recommended settings and its Core Rule Set, blocking."""
+def modsecurity_rules(folder: Path) -> str:
+    """Debian's recommended settings (its audit log of relevant transactions too) and Core Rule Set, blocking."""
     return f"""# Written by `securedirect bench`.
 Include {MODSECURITY_BASE}
 SecRuleEngine On
-SecAuditEngine Off
+SecAuditLog {folder}/modsecurity-audit.log
 Include {CRS_SETUP}
 Include {CRS_RULES}/*.conf
 """

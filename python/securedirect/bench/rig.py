@@ -127,7 +127,7 @@ class Rig:
     def _start_modsecurity(self) -> None:
         folder = self._lab.run_dir / PROXY
         rules, file = folder / "modsecurity-rules.conf", folder / "modsecurity-nginx.conf"
-        rules.write_text(peers.modsecurity_rules())
+        rules.write_text(peers.modsecurity_rules(folder))
         listen = f"{self._lab.host(PROXY).address}:{_MODSECURITY_PORT}"
         file.write_text(peers.nginx_configuration(folder, rules, listen, self._server))
         log = folder / "modsecurity-error.log"

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Judges requests from standard input with one rule document: `judge DOCUMENT < REQUESTS`.
 //!
-//! A line of input is an identifier, a tab, and the bytes of a connection in hexadecimal.
-//! A line of output is the identifier, a tab, and the sids that matched; the
-//! built-in rules' begin with `b`. For comparisons with other engines (tests/oracle).
+//! A line of input is an identifier, a tab, and the bytes of a connection in hexadecimal, each from a source of its own. A
+//! line of output is the identifier, a tab, and the sids that matched; the built-in rules' begin with `b`. For comparisons with other engines (tests/oracle).
 
 use std::io::{BufRead, BufWriter, Write};
+use std::sync::Arc;
 
-use sd_rules::{judge_packet, Limits, PacketFacts, RuleSet, Scratch, Step, Transaction};
+use sd_rules::{judge_packet, Limits, PacketFacts, RuleSet, RuleState, Scratch, Step, Transaction};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args_os().nth(1).ok_or("usage: judge DOCUMENT < REQUESTS")?;
@@ -16,13 +16,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         eprintln!("rule {index} of the document: {reason}");
     }
     let limits = Limits::default();
-    let (mut transaction, mut scratch, mut found) = (Transaction::default(), Scratch::default(), Vec::new());
+    let (mut scratch, mut found) = (Scratch::default(), Vec::new());
     let mut out = BufWriter::new(std::io::stdout().lock());
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let (name, text) = line.split_once('\t').ok_or("a line without a tab")?;
         let stream = unhex(text).ok_or("bytes that are not hexadecimal")?;
         found.clear();
+        // Each line is a source of its own.
+        let mut transaction = Transaction::default();
+        transaction.set_source(&Arc::new(RuleState::new(1024)), 1);
         let facts = PacketFacts { payload: &stream, flags: 0x18, seq: 1, ack: 1, dst_port: limits.dst_port };
         judge_packet(&rules, &mut scratch, &facts, &mut found);
         let mut rest = stream.as_slice();

@@ -51,6 +51,9 @@ pub struct Rule {
     pub dst_ports: Option<Vec<(u16, u16)>>,
     #[serde(default)]
     pub dst_ports_negated: bool,
+    /// It only changes bits and is never reported.
+    #[serde(default)]
+    pub silent: bool,
     pub options: Vec<RuleOption>,
 }
 
@@ -117,6 +120,21 @@ pub enum RuleOption {
     Seq {
         value: u32,
     },
+    /// Bits of the connection.
+    Flowbits {
+        command: BitCommand,
+        bits: Vec<String>,
+        #[serde(default)]
+        any: bool,
+    },
+    /// A bit of the source, for so many seconds.
+    Xbits {
+        command: BitCommand,
+        name: String,
+        #[serde(default)]
+        seconds: u32,
+    },
+    Count(CountOption),
     #[serde(rename = "byte_test")]
     ByteTest(ByteTest),
     #[serde(rename = "byte_jump")]
@@ -136,6 +154,50 @@ pub enum RuleOption {
         relative: bool,
         options: Vec<RuleOption>,
     },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BitCommand {
+    Set,
+    Unset,
+    Toggle,
+    Isset,
+    Isnotset,
+}
+
+impl BitCommand {
+    pub fn tests(self) -> bool {
+        matches!(self, BitCommand::Isset | BitCommand::Isnotset)
+    }
+}
+
+/// A rule matches only at certain ones of what would be its matches in a window of time.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct CountOption {
+    pub how: CountKind,
+    pub count: u32,
+    pub seconds: u32,
+    pub track: Track,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CountKind {
+    /// Each that completes another `count`.
+    Threshold,
+    /// The one that completes `count`, once a window.
+    Both,
+    /// Each after the first `count`.
+    Filter,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Track {
+    Source,
+    /// Of all sources together.
+    All,
 }
 
 /// A number, or the name of one that another option takes from the request.

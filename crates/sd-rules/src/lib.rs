@@ -16,12 +16,14 @@ mod packet;
 mod pcre;
 mod prefilter;
 mod ruleset;
+mod state;
 mod transaction;
 
 pub use document::Action;
 pub use http::decoder::Decoder;
 pub use packet::{judge_packet, PacketFacts};
 pub use ruleset::{LoadError, RuleMeta, RuleSet, RuleSetStats};
+pub use state::RuleState;
 pub use transaction::{RequestSummary, Scratch, Step, Transaction};
 
 /// Names one rule of a [`RuleSet`]; stable as long as the set lives.

@@ -11,6 +11,7 @@ use crate::matcher::{Content, Part, PartOption};
 use crate::packet::{FlagsTest, PacketTest};
 use crate::pcre::Expression;
 use crate::prefilter::{frequency, Prefilter, PrefilterBuilder};
+use crate::state::{name_of, Bits, StateOptions, Which};
 use crate::{Buffer, RuleId};
 
 /// Options of one rule; real rules have up to thirty.
@@ -80,6 +81,7 @@ pub(crate) struct Rule {
     /// Index of the part that holds the first positive content or pcre.
     pub place: usize,
     pub tests: Vec<PacketTest>,
+    pub state: Option<Box<StateOptions>>,
 }
 
 pub(crate) struct Ports {
@@ -158,6 +160,7 @@ struct Compiler {
     always: Vec<u32>,
     packet_always: Vec<u32>,
     used: [bool; Buffer::COUNT],
+    bits: HashMap<String, u32>,
     stats: RuleSetStats,
 }
 
@@ -171,6 +174,7 @@ impl Compiler {
             always: Vec::new(),
             packet_always: Vec::new(),
             used: [false; Buffer::COUNT],
+            bits: HashMap::new(),
             stats: RuleSetStats::default(),
         }
     }
@@ -185,6 +189,11 @@ impl Compiler {
         let mut fast: Option<(bool, i64, Buffer, Vec<u8>, bool)> = None;
         let mut first_positive = None;
         let mut backtracking = 0;
+        let mut state = StateOptions {
+            silent: rule.silent,
+            rule: name_of("rule", &format!("{}:{}", rule.gid, rule.sid)),
+            ..StateOptions::default()
+        };
         let mut variables: HashMap<Buffer, Names> = HashMap::new();
         for option in rule.options {
             match &option {
@@ -219,6 +228,20 @@ impl Compiler {
                     tests.push(PacketTest::Seq(*value));
                     continue;
                 }
+                RuleOption::Flowbits { command, bits, any } => {
+                    let which = Which::Flow(bits.iter().map(|name| self.bit(name)).collect());
+                    state.bits.push(Bits { command: *command, which, any: *any });
+                    continue;
+                }
+                RuleOption::Xbits { command, name, seconds } => {
+                    let which = Which::Source(name_of("bit", name), *seconds);
+                    state.bits.push(Bits { command: *command, which, any: false });
+                    continue;
+                }
+                RuleOption::Count(count) => {
+                    state.counts.push(*count);
+                    continue;
+                }
                 _ => {}
             }
             let buffer = rule.dialect.buffer(buffer_of(&option));
@@ -237,7 +260,12 @@ impl Compiler {
         if packet && parts.iter().any(|part| part.buffer != Buffer::Raw) {
             return Err("a rule on single segments cannot look at HTTP buffers".into());
         }
-        if parts.is_empty() && tests.is_empty() {
+        let stateful = state.silent || !state.bits.is_empty() || !state.counts.is_empty();
+        if packet && stateful {
+            return Err("a rule on single segments cannot have state".into());
+        }
+        let tested = state.bits.iter().any(|bits| bits.command.tests());
+        if parts.is_empty() && tests.is_empty() && !tested {
             return Err("a rule without any condition".into());
         }
 
@@ -261,6 +289,7 @@ impl Compiler {
             ports: rule.dst_ports.map(|ranges| Ports { ranges, negated: rule.dst_ports_negated }),
             place,
             tests,
+            state: stateful.then(|| Box::new(state)),
         });
         self.meta.push(RuleMeta {
             gid: rule.gid,
@@ -275,6 +304,11 @@ impl Compiler {
             line: rule.line,
         });
         Ok(())
+    }
+
+    fn bit(&mut self, name: &str) -> u32 {
+        let next = self.bits.len() as u32;
+        *self.bits.entry(name.to_owned()).or_insert(next)
     }
 
     fn finish(mut self) -> RuleSet {
@@ -326,9 +360,7 @@ fn buffer_of(option: &RuleOption) -> Buffer {
         RuleOption::ByteTest(option) => option.field.buffer,
         RuleOption::ByteJump(option) => option.field.buffer,
         RuleOption::ByteExtract(option) => option.field.buffer,
-        RuleOption::Dsize(_) | RuleOption::Flags { .. } | RuleOption::Ack { .. } | RuleOption::Seq { .. } => {
-            Buffer::Raw
-        }
+        _ => Buffer::Raw,
     }
 }
 
@@ -368,9 +400,7 @@ fn part_option(
                 options: options?.into_boxed_slice(),
             }
         }
-        RuleOption::Dsize(_) | RuleOption::Flags { .. } | RuleOption::Ack { .. } | RuleOption::Seq { .. } => {
-            return Err("a test of a segment inside another option".into());
-        }
+        _ => return Err("a test of a segment or of state inside another option".into()),
     })
 }
 

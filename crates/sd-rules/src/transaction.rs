@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One request from its first byte to its last: parsing, buffers, candidates, verdicts.
 
+use std::sync::Arc;
+
 use crate::http::decoder::Decoder;
 use crate::http::hex_value;
 use crate::http::{Body, BodyState, Buffers, Head, HeadState};
 use crate::matcher::{Budget, PartState, Status};
 use crate::ruleset::{Rule, RuleSet};
+use crate::state::{FlowBits, RuleState};
 use crate::{Buffer, Limits, Match, RuleId};
 
 /// What a thread reuses from request to request.
@@ -88,6 +91,11 @@ pub struct Transaction {
     /// Bits of [`Decoder`]: found, and of these reported.
     found: u64,
     reported: u64,
+    /// Of the connection: the only thing besides `source` that outlives a request.
+    flow_bits: FlowBits,
+    source: Option<(Arc<RuleState>, u128)>,
+    /// Candidates that wait for state, in the order in which they are asked.
+    waiting: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -156,10 +164,18 @@ impl Transaction {
             buffers: std::mem::take(&mut self.buffers),
             spare,
             decoded,
+            flow_bits: std::mem::take(&mut self.flow_bits),
+            source: self.source.take(),
             candidates,
             states,
             ..Transaction::default()
         };
+    }
+
+    /// From whom the requests come, and what is remembered of all sources. Once for a connection; a value that is used for
+    /// another connection is a new one.
+    pub fn set_source(&mut self, state: &Arc<RuleState>, address: u128) {
+        self.source = Some((Arc::clone(state), address));
     }
 
     /// Goes on with `data`: all bytes of this request so far, from its first byte on.
@@ -463,22 +479,21 @@ impl Transaction {
         }
         let mut candidates = std::mem::take(&mut self.candidates);
         let mut states = std::mem::take(&mut self.states);
-        for candidate in candidates.iter_mut().filter(|candidate| candidate.status == Status::Running) {
+        for (index, candidate) in candidates.iter_mut().enumerate() {
+            if candidate.status != Status::Running {
+                continue;
+            }
             let rule = &rules.rules[candidate.rule as usize];
             let states = &mut states[candidate.states as usize..][..rule.parts.len()];
             let mut budget = Budget::new(judged.raw.len(), self.forgotten);
             match self.evaluate(rule, states, data, judged, &mut budget) {
                 Status::Running => {}
                 Status::Failed => candidate.status = Status::Failed,
+                // What bits say is known when all rules that set some have been asked.
+                Status::Matched if rule.state.is_some() => self.waiting.push(index as u32),
                 Status::Matched => {
                     candidate.status = Status::Matched;
-                    let (offset, len) = states[rule.place].place;
-                    out.push(Match {
-                        rule: RuleId(candidate.rule),
-                        buffer: rule.parts[rule.place].buffer,
-                        offset,
-                        len,
-                    });
+                    out.push(place_of(candidate.rule, rule, states));
                 }
             }
             if budget.exhausted {
@@ -486,8 +501,43 @@ impl Transaction {
                 self.found |= bound.bit();
             }
         }
+        if !self.waiting.is_empty() {
+            self.ask_state(rules, &mut candidates, &states, out);
+        }
         self.candidates = candidates;
         self.states = states;
+    }
+
+    /// The rules that all but state has matched: those that set bits first, and again as long as one more matches. One
+    /// that does not match now is asked again with the next call.
+    fn ask_state(&mut self, rules: &RuleSet, candidates: &mut [Candidate], states: &[PartState], out: &mut Vec<Match>) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let state_of = |candidate: &Candidate| rules.rules[candidate.rule as usize].state.as_ref();
+        waiting.sort_by_key(|index| !state_of(&candidates[*index as usize]).is_some_and(|state| state.sets()));
+        let source = self.source.as_ref().map(|(state, address)| (&**state, *address));
+        let flow = self.flow_bits.of(rules.generation);
+        let mut rounds = STATE_ROUNDS;
+        let mut more = true;
+        while more && rounds > 0 {
+            (more, rounds) = (false, rounds - 1);
+            for index in &waiting {
+                let candidate = &mut candidates[*index as usize];
+                let rule = &rules.rules[candidate.rule as usize];
+                let Some(state) = &rule.state else { continue };
+                if candidate.status != Status::Running {
+                    continue;
+                }
+                let Some(counted) = state.apply(flow, source) else { continue };
+                // A request counts once.
+                candidate.status = if counted { Status::Matched } else { Status::Failed };
+                more |= state.sets();
+                if counted && !state.silent {
+                    out.push(place_of(candidate.rule, rule, &states[candidate.states as usize..]));
+                }
+            }
+        }
+        waiting.clear();
+        self.waiting = waiting;
     }
 
     fn find_candidates(
@@ -652,6 +702,15 @@ fn decode_form(body: &[u8], complete: bool, out: &mut Vec<u8>) -> usize {
         }
     }
     at
+}
+
+/// Rules that wait for bits which others set in the same request are asked so many times.
+const STATE_ROUNDS: usize = 8;
+
+fn place_of(id: u32, rule: &Rule, states: &[PartState]) -> Match {
+    let buffer = rule.parts.get(rule.place).map_or(Buffer::Raw, |part| part.buffer);
+    let (offset, len) = states.get(rule.place).filter(|_| !rule.parts.is_empty()).map_or((0, 0), |state| state.place);
+    Match { rule: RuleId(id), buffer, offset, len }
 }
 
 /// Buffers that are known with the end of the request line.

@@ -6,7 +6,9 @@ The rule document is the JSON that the Rust matcher loads (``_core.compile_rules
 is "http" (judged on requests) or "packet" (needs facts of one segment: dsize, flags, ack, seq). Options keep
 the rule's order; those of one buffer form one list with one cursor, and all buffers must match. Ranges of
 lengths are written as two comparisons. ``isdataat``: relative, ``value`` bytes must follow; absolute, the
-buffer is longer than ``value``.
+buffer is longer than ``value``. A number may be the name that a ``byte_extract`` of the same buffer gave one.
+``flowbits``, ``xbits`` and ``count`` are asked once everything else has matched; a ``silent`` rule changes
+bits and is never reported.
 """
 
 from __future__ import annotations
@@ -16,7 +18,25 @@ from typing import Any, Literal
 
 from securedirect.rules import vocabulary
 from securedirect.rules.addresses import Reach, reach
-from securedirect.rules.model import Content, IsDataAt, Pcre, Rule, Size, TcpFlags, TcpNumber, Test
+from securedirect.rules.model import (
+    Base64,
+    ByteExtract,
+    ByteJump,
+    ByteTest,
+    Content,
+    Count,
+    Field,
+    FlowBits,
+    IsDataAt,
+    Pcre,
+    Rule,
+    Size,
+    SourceBit,
+    TcpFlags,
+    TcpNumber,
+    Test,
+    buffer_of,
+)
 
 Status = Literal["loaded", "not_applicable", "unsupported", "broken", "disabled"]
 STATUSES: tuple[Status, ...] = ("loaded", "not_applicable", "unsupported", "broken", "disabled")
@@ -54,6 +74,8 @@ def judge(rule: Rule) -> Verdict:
     foreign += rule.foreign
     if header_reach.foreign:
         foreign.append(header_reach.foreign)
+    if is_packet(rule) and _without_payload(rule):
+        foreign.append("about segments without payload, which carry no request")
     if foreign:
         return Verdict("not_applicable", "; ".join(foreign), header_reach)
     stopped = list(rule.unsupported)
@@ -64,15 +86,41 @@ def judge(rule: Rule) -> Verdict:
     if header_reach.source_ports:
         stopped.append("source ports")
     if is_packet(rule):
-        if any(isinstance(t, Content | Pcre | IsDataAt | Size) and t.buffer != "raw" for t in rule.tests):
+        if any(buffer_of(test) not in ("", "raw") for test in rule.tests):
             stopped.append("HTTP buffers together with tests of single segments")
-        elif _without_payload(rule):
-            stopped.append("segments without payload (only payload is inspected)")
-    elif not rule.tests and not stopped:
+        if any(isinstance(test, FlowBits | SourceBit | Count) for test in rule.tests):
+            stopped.append("state together with tests of single segments")
+    elif not any(_asks(test) for test in rule.tests) and not stopped:
         stopped.append("no content (the rule would match every request)")
     if stopped:
         return Verdict("unsupported", "; ".join(stopped), header_reach)
     return Verdict("loaded", "", header_reach)
+
+
+def _asks(test: Test) -> bool:
+    """False for what only changes or counts."""
+    match test:
+        case Count():
+            return False
+        case FlowBits() | SourceBit():
+            return test.command in ("isset", "isnotset")
+    return True
+
+
+def sets_bits(rule: Rule) -> bool:
+    """True when other rules may wait for what a match of this one changes."""
+    return any(isinstance(test, FlowBits | SourceBit) and not _asks(test) for test in rule.tests)
+
+
+def looks_at_http(rule: Rule, ports: tuple[tuple[int, int], ...] | None) -> bool:
+    """True for a rule about HTTP requests, false for one about any TCP service that may meet one."""
+    if rule.header.protocol in ("http", "http1"):
+        return True
+    if any(buffer_of(test).startswith("http_") for test in rule.tests):
+        return True
+    if any(key == "service" and value in vocabulary.HTTP_SERVICES for key, value in rule.metadata):
+        return True
+    return rule.header.destination_ports.text == "HTTP_PORTS" or ports == ((80, 80),)
 
 
 def is_packet(rule: Rule) -> bool:
@@ -87,6 +135,8 @@ def _without_payload(rule: Rule) -> bool:
     """True when nothing in the rule asks for payload bytes."""
     for test in rule.tests:
         if isinstance(test, Content | Pcre | IsDataAt) and not test.negated:
+            return False
+        if isinstance(test, ByteTest | ByteJump | ByteExtract | Base64):
             return False
         if isinstance(test, Size) and test.kind == "dsize" and _needs_bytes(test):
             return False
@@ -121,10 +171,23 @@ def rule_document(
         "line": line,
         "scope": "packet" if is_packet(rule) else "http",
         "dialect": rule.dialect,
+        "silent": rule.noalert,
         "dst_ports": None if ports is None else [list(pair) for pair in ports],
         "dst_ports_negated": False,
         "options": [_option(test) for test in rule.tests],
     }
+
+
+def _field(field: Field) -> dict[str, Any]:
+    entry: dict[str, Any] = {"buffer": field.buffer, "bytes": field.size, "offset": field.offset}
+    entry["relative"] = field.relative
+    if field.little:
+        entry["endian"] = "little"
+    if field.base:
+        entry["base"] = field.base
+    if field.bitmask is not None:
+        entry["bitmask"] = field.bitmask
+    return entry
 
 
 def _option(test: Test) -> dict[str, Any]:
@@ -156,6 +219,8 @@ def _option(test: Test) -> dict[str, Any]:
             entry = {"kind": test.kind, "op": test.op, "value": test.value}
             if test.kind != "dsize":
                 entry["buffer"] = test.buffer
+            if test.relative:
+                entry["relative"] = True
             return entry
         case IsDataAt():
             return {
@@ -164,6 +229,61 @@ def _option(test: Test) -> dict[str, Any]:
                 "value": test.value,
                 "relative": test.relative,
                 "negated": test.negated,
+            }
+        case ByteTest():
+            return {
+                "kind": "byte_test",
+                **_field(test.field),
+                "op": test.op,
+                "negated": test.negated,
+                "value": test.value,
+            }
+        case ByteJump():
+            return {
+                "kind": "byte_jump",
+                **_field(test.field),
+                "multiplier": test.multiplier,
+                "align": test.align,
+                "from": test.start,
+                "post_offset": test.post_offset,
+            }
+        case ByteExtract():
+            entry = {
+                "kind": "byte_extract",
+                **_field(test.field),
+                "name": test.name,
+                "multiplier": test.multiplier,
+                "align": test.align,
+            }
+            if test.operator:
+                entry["math"] = {"op": test.operator, "value": test.operand}
+            return entry
+        case Base64():
+            return {
+                "kind": "base64_decode",
+                "buffer": test.buffer,
+                "bytes": test.size,
+                "offset": test.offset,
+                "relative": test.relative,
+                # All of them look into the decoded bytes, whatever the name.
+                "options": [{**_option(inner), "buffer": "raw"} for inner in test.tests],
+            }
+        case FlowBits():
+            return {
+                "kind": "flowbits",
+                "command": test.command,
+                "bits": list(test.names),
+                "any": test.either,
+            }
+        case SourceBit():
+            return {"kind": "xbits", "command": test.command, "name": test.name, "seconds": test.seconds}
+        case Count():
+            return {
+                "kind": "count",
+                "how": test.how,
+                "count": test.count,
+                "seconds": test.seconds,
+                "track": "source" if test.by_source else "all",
             }
         case TcpFlags():
             entry = {"kind": "flags", "set": test.letters, "mode": test.mode}

@@ -15,7 +15,14 @@ from typing import Any, Literal
 from securedirect.errors import ConfigError
 from securedirect.rules.addresses import describe_ranges
 from securedirect.rules.classification import BUILTIN, Classification, read_classification
-from securedirect.rules.compile import STATUSES, Status, judge, rule_document
+from securedirect.rules.compile import (
+    STATUSES,
+    Status,
+    judge,
+    looks_at_http,
+    rule_document,
+    sets_bits,
+)
 from securedirect.rules.dialect import guess_dialect
 from securedirect.rules.lexer import RuleText, as_text, rule_texts
 from securedirect.rules.model import DIALECTS, Dialect, ParsedRule
@@ -34,7 +41,8 @@ class RuleEntry:
     """How one rule ended. ``line`` from 1; ``column`` from 1 where a broken rule is wrong, else 0.
 
     ``reason``: why a rule is not loaded, or a remark on one that is. ``action`` and ``decided_by`` are empty
-    unless it is loaded. ``hint`` and ``source`` (the faulty physical line) are set for broken rules.
+    unless it is loaded. ``http``: about HTTP requests, not any TCP service's (known unless it is broken or
+    disabled). ``hint`` and ``source`` (the faulty physical line) are set for broken rules.
     """
 
     file: str
@@ -52,6 +60,7 @@ class RuleEntry:
     column: int = 0
     hint: str = ""
     source: str = ""
+    http: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,7 @@ def load_rule_files(
     loader = _Loader(policy, service_ports, include_disabled)
     for path in paths:
         loader.load(Path(path), None if dialect == "auto" else dialect)
+    loader.drop_waiting()
     loader.ask_matcher()
     return RuleReport(loader.document(), tuple(loader.entries), loader.unused_overrides())
 
@@ -170,12 +180,13 @@ class _Loader:
             here = ports is None or self.service_ports is None or _meets(ports, self.service_ports)
             if ports is not None and not (self.service_ports is not None and here):
                 reason = f"only for port {describe_ranges(ports)}"
-            if action != "off" and here:
+            silent = rule.noalert and sets_bits(rule)  # others wait for its bits
+            if (action != "off" or silent) and here:
                 self.places.append(len(self.entries))
                 self.rules.append(
                     rule_document(
                         rule,
-                        action=action,
+                        action="alert" if action == "off" else action,
                         category=classification.description if classification else "",
                         priority=rule.priority
                         or (classification.priority if classification else UNKNOWN_PRIORITY),
@@ -198,8 +209,34 @@ class _Loader:
                 decided_by,
                 rule.classtype,
                 dialect,
+                http=looks_at_http(rule, verdict.reach.ports),
             )
         )
+
+    def drop_waiting(self) -> None:
+        """Take out rules that wait for a bit which no loaded rule sets: they could never match."""
+        while True:
+            given = {name for rule in self.rules for name in _bits(rule, "set", "toggle")}
+            lost = {}
+            for index, rule in enumerate(self.rules):
+                for option in rule["options"]:
+                    names = _names(option) if option.get("command") == "isset" else []
+                    missing = [name for name in names if name not in given]
+                    if missing and (len(missing) == len(names) or not option.get("any")):
+                        lost[index] = f"waits for {missing[0]}, which no loaded rule sets"
+            if not lost:
+                return
+            self._drop(lost, "not_applicable")
+
+    def _drop(self, reasons: Mapping[int, str], status: Status) -> None:
+        for index, reason in reasons.items():
+            place = self.places[index]
+            self.entries[place] = replace(
+                self.entries[place], status=status, reason=reason, action="", decided_by=""
+            )
+        kept = [index for index in range(len(self.rules)) if index not in reasons]
+        self.rules = [self.rules[index] for index in kept]
+        self.places = [self.places[index] for index in kept]
 
     def ask_matcher(self) -> None:
         """Let the matcher compile the document; rules that it refuses become unsupported with its reason."""
@@ -207,15 +244,7 @@ class _Loader:
         if compile_rules is None or not self.rules:
             return
         refused = dict(compile_rules(self.document()))
-        for index, reason in refused.items():
-            place = self.places[index]
-            self.entries[place] = replace(
-                self.entries[place], status="unsupported", reason=reason, action="", decided_by=""
-            )
-        if refused:
-            kept = [index for index in range(len(self.rules)) if index not in refused]
-            self.rules = [self.rules[index] for index in kept]
-            self.places = [self.places[index] for index in kept]
+        self._drop(refused, "unsupported")
 
     def document(self) -> bytes:
         services = [{"name": "http", "ports": list(self.service_ports or ())}]
@@ -251,6 +280,22 @@ def _matcher() -> Any:
     except ImportError:
         return None
     return _core.compile_rules
+
+
+def _names(option: Mapping[str, Any]) -> list[str]:
+    """The bits that an option of the document names, by kind: flowbits and xbits are apart."""
+    match option["kind"]:
+        case "flowbits":
+            return [f"flowbits {name}" for name in option["bits"]]
+        case "xbits":
+            return [f"xbits {option['name']}"]
+    return []
+
+
+def _bits(rule: Mapping[str, Any], *commands: str) -> list[str]:
+    return [
+        name for option in rule["options"] if option.get("command") in commands for name in _names(option)
+    ]
 
 
 def _meets(ports: tuple[tuple[int, int], ...], service_ports: Sequence[int]) -> bool:

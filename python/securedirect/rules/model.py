@@ -70,6 +70,10 @@ class ParsedRule:
     options: tuple[Option, ...]
 
 
+Number = int | str
+"""A number, or the name of one that another option takes from the request."""
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """Bytes to find. ``offset``/``depth`` count from the buffer's start, ``distance``/``within`` from the
@@ -80,10 +84,10 @@ class Content:
     pattern: bytes
     nocase: bool = False
     negated: bool = False
-    offset: int | None = None
-    depth: int | None = None
-    distance: int | None = None
-    within: int | None = None
+    offset: Number | None = None
+    depth: Number | None = None
+    distance: Number | None = None
+    within: Number | None = None
     startswith: bool = False
     endswith: bool = False
     fast_pattern: bool = False
@@ -109,6 +113,8 @@ class Size:
     op: Literal["=", "<", ">", "<=", ">="]
     value: int
     buffer: str = "raw"
+    relative: bool = False
+    """What follows the last match is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,7 @@ class IsDataAt:
     """
 
     buffer: str
-    value: int
+    value: Number
     relative: bool = False
     negated: bool = False
 
@@ -141,7 +147,114 @@ class TcpNumber:
     value: int
 
 
-Test = Content | Pcre | Size | IsDataAt | TcpFlags | TcpNumber
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A number in a buffer: ``size`` bytes at ``offset`` (``relative``: from the last match). ``base`` "dec",
+    "hex" or "oct": it is text. ``bitmask`` is applied to it.
+    """
+
+    buffer: str
+    size: Number
+    offset: Number = 0
+    relative: bool = False
+    little: bool = False
+    base: str = ""
+    bitmask: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ByteTest:
+    """The number compared with ``value``; ``op`` one of < > = <= >= & ^."""
+
+    field: Field
+    op: str
+    negated: bool
+    value: Number
+
+
+@dataclass(frozen=True, slots=True)
+class ByteJump:
+    """Goes on behind the number, as many bytes further as it says, or that many behind ``start``: "field",
+    "beginning" or "end" of the buffer.
+    """
+
+    field: Field
+    multiplier: int = 1
+    align: int = 0
+    start: str = "field"
+    post_offset: Number = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ByteExtract:
+    """Gives the number a name (byte_extract), or the result of ``operator`` (+ - * / << >>) with ``operand``
+    (byte_math).
+    """
+
+    field: Field
+    name: str
+    multiplier: int = 1
+    align: int = 0
+    operator: str = ""
+    operand: Number = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Base64:
+    """``tests`` hold for what stands at ``offset`` in base64; ``size`` None: to the end of it."""
+
+    buffer: str
+    size: int | None
+    offset: int
+    relative: bool
+    tests: tuple[Test, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowBits:
+    """Bits of the connection: ``command`` set, unset, toggle, isset, isnotset; ``either``: one is enough."""
+
+    command: str
+    names: tuple[str, ...]
+    either: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBit:
+    """A bit of the source (xbits, hostbits), for ``seconds`` where it is set."""
+
+    command: str
+    name: str
+    seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """``how`` "threshold": each ``count``-th match in ``seconds``; "both": the ``count``-th, once; "filter":
+    each after ``count``. ``by_source``: matches of each source apart, else all together.
+    """
+
+    how: Literal["threshold", "both", "filter"]
+    count: int
+    seconds: int
+    by_source: bool
+
+
+BufferTest = Content | Pcre | Size | IsDataAt
+ByteOption = ByteTest | ByteJump | ByteExtract
+StateTest = FlowBits | SourceBit | Count
+Test = BufferTest | TcpFlags | TcpNumber | ByteOption | Base64 | StateTest
+
+
+def buffer_of(test: Test) -> str:
+    """The buffer that a test looks into, empty for one that looks into none."""
+    match test:
+        case Content() | Pcre() | Size() | IsDataAt() | Base64():
+            return "" if isinstance(test, Size) and test.kind == "dsize" else test.buffer
+        case ByteTest() | ByteJump() | ByteExtract():
+            return test.field.buffer
+        case _:
+            return ""
 
 
 @dataclass(frozen=True, slots=True)

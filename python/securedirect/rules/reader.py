@@ -11,22 +11,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, cast
 
 from securedirect.rules import vocabulary
 from securedirect.rules.lexer import as_text
 from securedirect.rules.model import (
+    Base64,
+    ByteExtract,
+    ByteJump,
+    ByteTest,
     Content,
+    Count,
     Dialect,
+    Field,
+    FlowBits,
     IsDataAt,
+    Number,
     Option,
     ParsedRule,
     Pcre,
     Rule,
     Size,
+    SourceBit,
     TcpFlags,
     TcpNumber,
     Test,
+    buffer_of,
 )
 from securedirect.rules.parser import fail
 
@@ -42,6 +53,10 @@ _FLAGS = re.compile(
     r"([!*+]?)[ \t]*([FSRPAUCE120]+)[ \t]*([!*+]?)[ \t]*(?:,[ \t]*([FSRPAUCE120]+))?\Z", re.IGNORECASE
 )
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+_BYTE_OPERATOR = re.compile(r"(!)?[ \t]*(<=|>=|<|>|=|&|\^)?\Z")
+_MATH_OPERATORS = frozenset("+ - * / << >>".split())
+_DECODED = "base64_data"
 
 _SizeKind = Literal["urilen", "bsize", "dsize"]
 _Operator = Literal["=", "<", ">", "<=", ">="]
@@ -71,10 +86,10 @@ class _Draft:
         self.negated = negated
         self.at = at
         self.nocase = self.startswith = self.endswith = self.fast = False
-        self.offset: int | None = None
-        self.depth: int | None = None
-        self.distance: int | None = None
-        self.within: int | None = None
+        self.offset: Number | None = None
+        self.depth: Number | None = None
+        self.distance: Number | None = None
+        self.within: Number | None = None
 
     def freeze(self) -> Content:
         return Content(
@@ -131,7 +146,7 @@ def read_rule(parsed: ParsedRule, dialect: Dialect) -> Rule:
             _other(reader, option)
     if not reader.sid:
         fail(0, "the rule has no sid", "give each rule a number of its own: sid:1000001;")
-    tests = tuple(test.freeze() if isinstance(test, _Draft) else test for test in reader.tests)
+    tests = _nested([test.freeze() if isinstance(test, _Draft) else test for test in reader.tests])
     if reader.services and not vocabulary.HTTP_SERVICES.intersection(reader.services):
         reader.foreign[f"for service {', '.join(reader.services)}, not http"] = None
     return Rule(
@@ -151,6 +166,23 @@ def read_rule(parsed: ParsedRule, dialect: Dialect) -> Rule:
         unsupported=tuple(reader.unsupported),
         foreign=tuple(reader.foreign),
     )
+
+
+def _nested(tests: list[Test]) -> tuple[Test, ...]:
+    """What looks into the decoded buffer belongs to the base64_decode before it."""
+    kept: list[Test] = []
+    inner: list[Test] = []
+    place = None
+    for test in tests:
+        if isinstance(test, Base64):
+            place, inner = len(kept), []
+        elif buffer_of(test) == _DECODED:
+            inner.append(test)
+            if place is not None:
+                kept[place] = replace(cast(Base64, kept[place]), tests=tuple(inner))
+            continue
+        kept.append(test)
+    return tuple(kept)
 
 
 # Values
@@ -176,13 +208,10 @@ def _number(option: Option, text: str, low: int, high: int) -> int:
     return number
 
 
-def _variable_number(
-    reader: _Reader, option: Option, name: str, text: str, low: int, high: int
-) -> int | None:
-    """A number, or None after noting that it comes from another option (byte_extract)."""
+def _variable_number(reader: _Reader, option: Option, text: str, low: int, high: int) -> Number:
+    """A number, or the name of one that an option before this one takes from the request."""
     if _IDENTIFIER.match(text) and any(o.name in ("byte_extract", "byte_math") for o in reader.options):
-        reader.unsupported[f"{name}:{text} (a value taken from the request)"] = None
-        return None
+        return text.lower()
     return _number(option, text, low, high)
 
 
@@ -424,24 +453,24 @@ def _rawbytes(reader: _Reader, option: Option) -> None:
 
 def _offset(reader: _Reader, option: Option) -> None:
     draft = _need_content(reader, option)
-    draft.offset = _variable_number(reader, option, option.name, _value(option), -65535, 65535)
-    if draft.offset is not None and draft.offset < 0:
+    draft.offset = _variable_number(reader, option, _value(option), -65535, 65535)
+    if isinstance(draft.offset, int) and draft.offset < 0:
         fail(option.value_at, "offset cannot be negative", "it counts from the beginning of the buffer")
 
 
 def _depth(reader: _Reader, option: Option) -> None:
     draft = _need_content(reader, option)
-    draft.depth = _variable_number(reader, option, option.name, _value(option), 1, 65535)
+    draft.depth = _variable_number(reader, option, _value(option), 1, 65535)
 
 
 def _distance(reader: _Reader, option: Option) -> None:
     draft = _need_content(reader, option)
-    draft.distance = _variable_number(reader, option, option.name, _value(option), -1048576, 1048576)
+    draft.distance = _variable_number(reader, option, _value(option), -1048576, 1048576)
 
 
 def _within(reader: _Reader, option: Option) -> None:
     draft = _need_content(reader, option)
-    draft.within = _variable_number(reader, option, option.name, _value(option), 1, 1048576)
+    draft.within = _variable_number(reader, option, _value(option), 1, 1048576)
 
 
 def _buffer_modifier(reader: _Reader, option: Option) -> None:
@@ -569,10 +598,10 @@ def _bsize(reader: _Reader, option: Option) -> None:
 
 def _bufferlen(reader: _Reader, option: Option) -> None:
     text, comma, how = _value(option).partition(",")
-    if comma:
-        reader.unsupported[f"bufferlen with {how.strip()}"] = None
-        return
-    _length(reader, option, "bsize", reader.sticky, inclusive=False, text=text.strip(_BLANKS))
+    if comma and how.strip(_BLANKS).lower() != "relative":
+        fail(option.value_at, f"bufferlen has no argument {how!r}", "for example bufferlen:>100,relative;")
+    for operator, value in _sizes(reader, option, text.strip(_BLANKS), inclusive=False) or ():
+        reader.tests.append(Size("bsize", operator, value, _place(reader, bool(comma)), bool(comma)))
 
 
 def _dsize(reader: _Reader, option: Option) -> None:
@@ -589,19 +618,172 @@ def _isdataat(reader: _Reader, option: Option) -> None:
         if part not in ("relative", "rawbytes"):
             fail(option.value_at, f"isdataat has no argument {part!r}", "for example isdataat:10,relative;")
     relative = "relative" in parts[1:]
-    buffer = reader.sticky
-    if "rawbytes" in parts[1:]:
-        buffer = "raw"
-    elif relative:
-        # Relative to the last match: in the buffer of the content or pcre before it.
-        buffer = next((t.buffer for t in reversed(reader.tests) if isinstance(t, _Draft | Pcre)), buffer)
-    value = _variable_number(reader, option, "isdataat", text, 0, 1048576)
-    if value is None:
-        return
+    buffer = "raw" if "rawbytes" in parts[1:] else _place(reader, relative)
+    value = _variable_number(reader, option, text, 0, 1048576)
     # Relative, the document counts the bytes that must follow, as Suricata does; Snort asks for one more.
     if relative and reader.dialect != "suricata":
+        if isinstance(value, str):
+            reader.unsupported[f"isdataat:{value},relative (a value taken from the request)"] = None
+            return
         value += 1
     reader.tests.append(IsDataAt(buffer, value, relative, negated))
+
+
+def _place(reader: _Reader, relative: bool) -> str:
+    """The buffer that an option without one of its own looks into: relative to the last match, the buffer of
+    the content or pcre before it.
+    """
+    if not relative:
+        return reader.sticky
+    return next((t.buffer for t in reversed(reader.tests) if isinstance(t, _Draft | Pcre)), reader.sticky)
+
+
+def _parts(option: Option) -> list[str]:
+    return [part.strip(_BLANKS) for part in _value(option).split(",")]
+
+
+class _Arguments:
+    """What follows the leading arguments of a byte option: words, and words with a value."""
+
+    def __init__(self, reader: _Reader, option: Option, parts: list[str], known: str) -> None:
+        self.words: dict[str, str] = {}
+        self.reader = reader
+        self.option = option
+        for part in parts:
+            word, _, value = part.lower().partition(" ")
+            if word == "string" and value.strip():  # Snort 3: string hex
+                self.words["string"] = ""
+                word, value = value.strip(), ""
+            if word == "endian":
+                word, value = value.strip(), ""
+            if word == "dce":
+                reader.unsupported[f"{option.name} with dce"] = None
+            elif word not in f"relative big little string dec hex oct bitmask {known}".split():
+                fail(
+                    option.value_at,
+                    f"{option.name} has no argument {part!r}",
+                    f"known: relative, little, {known}",
+                )
+            self.words[word] = value.strip()
+
+    def number(self, word: str, otherwise: int) -> int:
+        text = self.words.get(word, "")
+        return _number(self.option, text, -65535, 0xFFFFFFFF) if text else otherwise
+
+    def field(self, size: str, offset: str) -> Field:
+        reader, option, words = self.reader, self.option, self.words
+        relative = "relative" in words
+        base = next(
+            (one for one in ("dec", "hex", "oct") if one in words), "dec" if "string" in words else ""
+        )
+        low = 0 if base else 1
+        return Field(
+            _place(reader, relative),
+            _variable_number(reader, option, size, low, 23 if base else 8),
+            _variable_number(reader, option, offset or "0", -1048576, 1048576),
+            relative,
+            "little" in words,
+            base,
+            _number(option, words["bitmask"], 0, 0xFFFFFFFFFFFFFFFF) if "bitmask" in words else None,
+        )
+
+
+def _byte_test(reader: _Reader, option: Option) -> None:
+    parts = _parts(option)
+    found = _BYTE_OPERATOR.match(parts[1]) if len(parts) > 3 else None
+    if found is None:
+        hint = "for example byte_test:2,>,512,0,relative;"
+        fail(option.value_at, "byte_test needs bytes, operator, value and offset", hint)
+    arguments = _Arguments(reader, option, parts[4:], "")
+    value = _variable_number(reader, option, parts[2], 0, 0xFFFFFFFFFFFFFFFF)
+    field = arguments.field(parts[0], parts[3])
+    reader.tests.append(ByteTest(field, found[2] or "=", bool(found[1]), value))
+
+
+def _byte_jump(reader: _Reader, option: Option) -> None:
+    parts = _parts(option)
+    if len(parts) < 2:
+        fail(option.value_at, "byte_jump needs bytes and offset", "for example byte_jump:2,0,relative;")
+    known = "multiplier align from_beginning from_end post_offset"
+    arguments = _Arguments(reader, option, parts[2:], known)
+    words = arguments.words
+    start = "beginning" if "from_beginning" in words else "end" if "from_end" in words else "field"
+    post_offset = _variable_number(reader, option, words.get("post_offset", "0"), -1048576, 1048576)
+    field = arguments.field(parts[0], parts[1])
+    align = 4 if "align" in words else 0
+    reader.tests.append(ByteJump(field, arguments.number("multiplier", 1), align, start, post_offset))
+
+
+def _byte_extract(reader: _Reader, option: Option) -> None:
+    parts = _parts(option)
+    if len(parts) < 3 or not _IDENTIFIER.match(parts[2]):
+        fail(
+            option.value_at,
+            "byte_extract needs bytes, offset and a name",
+            "for example byte_extract:2,0,size;",
+        )
+    arguments = _Arguments(reader, option, parts[3:], "multiplier align")
+    field = arguments.field(parts[0], parts[1])
+    align = arguments.number("align", 4) if "align" in arguments.words else 0
+    reader.tests.append(ByteExtract(field, parts[2].lower(), arguments.number("multiplier", 1), align))
+
+
+def _byte_math(reader: _Reader, option: Option) -> None:
+    named: dict[str, str] = {}
+    rest = []
+    for part in _parts(option):
+        word, _, value = part.partition(" ")
+        if word.lower() in ("bytes", "offset", "oper", "rvalue", "result"):
+            named[word.lower()] = value.strip()
+        else:
+            rest.append(part)
+    operator, name = named.get("oper", ""), named.get("result", "")
+    if (
+        operator not in _MATH_OPERATORS
+        or not {"bytes", "rvalue"} <= named.keys()
+        or not _IDENTIFIER.match(name)
+    ):
+        hint = "for example byte_math:bytes 2,offset 0,oper +,rvalue 4,result size;"
+        fail(option.value_at, "byte_math needs bytes, oper, rvalue and result", hint)
+    field = _Arguments(reader, option, rest, "").field(named["bytes"], named.get("offset", "0"))
+    operand = _variable_number(reader, option, named["rvalue"], 0, 0xFFFFFFFF)
+    reader.tests.append(ByteExtract(field, name.lower(), operator=operator, operand=operand))
+
+
+def _base64_decode(reader: _Reader, option: Option) -> None:
+    words: dict[str, str] = {}
+    for part in (option.value or "").split(","):
+        word, _, value = part.strip(_BLANKS).lower().partition(" ")
+        if word and word not in ("bytes", "offset", "relative"):
+            fail(option.value_at, f"base64_decode has no argument {word!r}", "bytes 20, offset 4, relative")
+        words[word] = value.strip()
+    relative = "relative" in words
+    size = _number(option, words["bytes"], 1, 65535) if words.get("bytes") else None
+    offset = _number(option, words["offset"], 0, 65535) if words.get("offset") else 0
+    reader.tests.append(Base64(_place(reader, relative), size, offset, relative, ()))
+
+
+def _base64_data(reader: _Reader, option: Option) -> None:
+    if not any(isinstance(test, Base64) for test in reader.tests):
+        fail(option.at, "base64_data has no base64_decode before it", "write base64_decode; base64_data; ...")
+    reader.sticky = _DECODED
+
+
+def _stream_size(reader: _Reader, option: Option) -> None:
+    if _parts(option)[0].lower() == "server":
+        reader.foreign["stream_size measures what the server sends"] = None
+    else:
+        reader.unsupported["stream_size"] = None
+
+
+def _ip_proto(reader: _Reader, option: Option) -> None:
+    value = _value(option).lower()
+    if value not in ("tcp", "6", "!17", "!udp", "!1", "!icmp"):
+        reader.foreign[f"ip_proto:{value}: another protocol than TCP"] = None
+
+
+def _sameip(reader: _Reader, option: Option) -> None:
+    reader.foreign["sameip: no connection comes from the server itself"] = None
 
 
 def _flags(reader: _Reader, option: Option) -> None:
@@ -666,40 +848,90 @@ def _flow(reader: _Reader, option: Option) -> None:
 
 
 def _flowbits(reader: _Reader, option: Option) -> None:
-    parts = _value(option).split(",")
-    match parts[0].strip(_BLANKS).lower():
-        case "noalert":
-            reader.noalert = True
-        case "set" | "setx" | "unset" | "toggle" | "reset":
-            pass  # changes state that only isset and isnotset read
-        case "isset" | "isnotset" as word:
-            reader.unsupported[f"{option.name}:{word}"] = None
-        case other:
-            fail(
-                option.value_at,
-                f"{option.name} has no command {other!r}",
-                "set, unset, isset, isnotset, noalert",
-            )
+    parts = _parts(option)
+    command = parts[0].lower()
+    if command == "noalert":
+        reader.noalert = True
+    elif command == "reset":
+        reader.unsupported["flowbits:reset"] = None
+    elif command in ("set", "setx", "unset", "toggle", "isset", "isnotset"):
+        if len(parts) < 2 or not parts[1]:
+            fail(option.value_at, f"flowbits:{command} names no bit", "flowbits:set,name;")
+        # A third argument is a group, which only setx and reset need.
+        either = "|" in parts[1]
+        names = tuple(name.strip(_BLANKS) for name in re.split(r"[|&]", parts[1]))
+        reader.tests.append(FlowBits("set" if command == "setx" else command, names, either))
+    else:
+        fail(
+            option.value_at,
+            f"flowbits has no command {command!r}",
+            "set, unset, isset, isnotset, toggle, noalert",
+        )
+
+
+def _xbits(reader: _Reader, option: Option) -> None:
+    parts = _parts(option)
+    command = parts[0].lower()
+    if command == "noalert":
+        reader.noalert = True
+        return
+    if command not in ("set", "unset", "toggle", "isset", "isnotset") or len(parts) < 2:
+        hint = "xbits:set,name,track ip_src,expire 60;"
+        fail(option.value_at, f"{option.name} needs a command and a name", hint)
+    seconds = 30 if option.name == "xbits" else 300
+    for part in parts[2:]:
+        word, _, value = part.lower().partition(" ")
+        if word == "expire":
+            seconds = _number(option, value.strip(), 1, 0x7FFFFFFF)
+        elif word.isdigit():  # hostbits may name a time alone
+            seconds = int(word)
+        elif (word, value.strip()) not in (
+            ("track", "ip_src"),
+            ("track", "ip_pair"),
+            ("src", ""),
+            ("both", ""),
+        ):
+            reader.unsupported[f"{option.name}:{command} with {part}"] = None
+    reader.tests.append(SourceBit(command, parts[1], seconds))
+
+
+def _count(
+    reader: _Reader, option: Option, words: dict[str, str], how: Literal["threshold", "both", "filter"]
+) -> None:
+    track = words.get("track", "")
+    if track not in ("by_src", "by_both", "by_dst", "by_rule"):
+        reader.unsupported[f"{option.name}:track {track}"] = None
+        return
+    count = _number(option, words.get("count", ""), 1, 0x7FFFFFFF)
+    seconds = _number(option, words.get("seconds", ""), 1, 0x7FFFFFFF)
+    reader.tests.append(Count(how, count, seconds, track in ("by_src", "by_both")))
+
+
+def _words(option: Option) -> dict[str, str]:
+    pairs = (part.lower().partition(" ") for part in _parts(option))
+    return {key: value.strip(_BLANKS) for key, _, value in pairs}
 
 
 def _threshold(reader: _Reader, option: Option) -> None:
-    words = {}
-    for part in _value(option).split(","):
-        key, _, value = part.strip(_BLANKS).partition(" ")
-        words[key.lower()] = value.strip(_BLANKS).lower()
+    words = _words(option)
     kind = words.get("type", "")
-    if kind not in ("limit", "threshold", "both", "backoff"):
-        fail(
-            option.value_at,
-            f"threshold needs a type, not {kind!r}",
-            "threshold:type limit, track by_src, count 1, seconds 60;",
-        )
-    if kind != "limit":  # a limit only says how often to tell, the others are part of the match
-        reader.unsupported[f"threshold:type {kind}"] = None
+    match kind:
+        case "limit":
+            pass  # it only says how often to tell; the others are part of the match
+        case "threshold" | "both":
+            _count(reader, option, words, "threshold" if kind == "threshold" else "both")
+        case "backoff":
+            reader.unsupported["threshold:type backoff"] = None
+        case _:
+            fail(
+                option.value_at,
+                f"threshold needs a type, not {kind!r}",
+                "threshold:type limit, track by_src, count 1, seconds 60;",
+            )
 
 
 def _detection_filter(reader: _Reader, option: Option) -> None:
-    reader.unsupported["detection_filter"] = None
+    _count(reader, option, _words(option), "filter")
 
 
 def _noalert(reader: _Reader, option: Option) -> None:
@@ -774,7 +1006,17 @@ _HANDLERS: dict[str, _Handler] = {
     "tcp.seq": _tcp_number,
     "flow": _flow,
     "flowbits": _flowbits,
-    "xbits": _flowbits,
+    "xbits": _xbits,
+    "hostbits": _xbits,
+    "byte_test": _byte_test,
+    "byte_jump": _byte_jump,
+    "byte_extract": _byte_extract,
+    "byte_math": _byte_math,
+    "base64_decode": _base64_decode,
+    "base64_data": _base64_data,
+    "stream_size": _stream_size,
+    "ip_proto": _ip_proto,
+    "sameip": _sameip,
     "threshold": _threshold,
     "detection_filter": _detection_filter,
     "noalert": _noalert,

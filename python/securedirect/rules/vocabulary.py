@@ -124,18 +124,13 @@ IGNORED = frozenset(
 
 UNSUPPORTED = {
     **dict.fromkeys(
-        "byte_test byte_jump byte_extract byte_math base64_decode base64_data".split(), "byte operations"
-    ),
-    **dict.fromkeys(
         """
-    ttl tos id fragbits fragoffset window ipopts ip_proto sameip geoip iprep tcp.mss tcp.hdr
+    ttl tos id fragbits fragoffset window ipopts geoip iprep tcp.mss tcp.hdr
     ipv4.hdr ipv6.hdr tcp.wscale
     """.split(),
         "IP and TCP header tests",
     ),
-    **dict.fromkeys(
-        "stream_size stream_reassemble stream-event decode-event engine-event".split(), "stream state tests"
-    ),
+    **dict.fromkeys("stream_reassemble stream-event decode-event engine-event".split(), "stream state tests"),
     **dict.fromkeys(
         """
     to_lowercase to_uppercase url_decode dotprefix strip_whitespace compress_whitespace to_md5
@@ -146,7 +141,7 @@ UNSUPPORTED = {
     ),
     **dict.fromkeys(
         """
-    app-layer-event app-layer-protocol flowint hostbits dataset datarep lua luajit requires
+    app-layer-event app-layer-protocol flowint dataset datarep lua luajit requires
     """.split(),
         "state",
     ),

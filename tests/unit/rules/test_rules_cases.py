@@ -41,9 +41,7 @@ def test_there_are_cases():
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_case(case, judge, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        load_module, "_matcher", lambda: None
-    )
+    monkeypatch.setattr(load_module, "_matcher", lambda: None)
     # The program judges, and it is as new as the source.
     expected = json.loads((case / "expected.json").read_text())
     requests = {file.name: file.read_bytes() for file in sorted(case.glob("*.http"))}

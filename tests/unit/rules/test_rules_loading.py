@@ -129,6 +129,7 @@ def test_the_document_says_all_that_the_contract_asks(documented):
         "line": 2,
         "scope": "http",
         "dialect": "snort2",
+        "silent": False,
         "dst_ports": None,
         "dst_ports_negated": False,
         "options": [
@@ -221,7 +222,7 @@ class TestReport:
                     "#" + WEB,
                     "x",
                     with_header("udp any any -> any any"),
-                    WEB.replace("content", "byte_test"),
+                    WEB.replace("content", "asn1"),
                 ]
             )
         )

@@ -88,7 +88,9 @@ def test_contents_keep_their_bytes(folder, pattern, as_hex):
 
 @RELAXED
 @given(
-    names=st.lists(st.sampled_from(["metadata", "sid", "rev", "reference", "classtype"]), min_size=1, max_size=6),
+    names=st.lists(
+        st.sampled_from(["metadata", "sid", "rev", "reference", "classtype"]), min_size=1, max_size=6
+    ),
     value=st.text(st.sampled_from('ab \t|()#,$[]!-<>\\"'), max_size=12),
     blanks=st.sampled_from(["", " ", "\t", "  "]),
 )

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What rules remember between requests: bits of a connection (flowbits), bits of a source (xbits, hostbits), and counts
+//! of matches (threshold, detection_filter).
+//!
+//! Bits of a connection live in its [`crate::Transaction`]. The others live in one [`RuleState`] that all threads share;
+//! a transaction that was not told its source ([`crate::Transaction::set_source`]) knows no bits of a source, and its rules
+//! that count do not match.
+
+use std::collections::hash_map::{DefaultHasher, HashMap};
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::document::{BitCommand, CountKind, CountOption, Track};
+
+const SHARDS: usize = 16;
+/// Entries that are looked at to make room for a new one in a full table.
+const SAMPLE: usize = 32;
+
+/// Bits and counts of sources, for all connections; bounded.
+#[derive(Debug)]
+pub struct RuleState {
+    shards: [Mutex<HashMap<Key, Entry>>; SHARDS],
+    per_shard: usize,
+    now: AtomicU64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    source: u128,
+    /// Of a bit's name or of a rule; the same in every rule set.
+    what: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    /// Milliseconds; a bit or a count's window ends then.
+    expires: u64,
+    count: u32,
+}
+
+impl RuleState {
+    /// For about `capacity` bits and counts; beyond that those that end soonest give way.
+    pub fn new(capacity: usize) -> RuleState {
+        RuleState {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            per_shard: (capacity / SHARDS).max(1),
+            now: AtomicU64::new(0),
+        }
+    }
+
+    /// Sets the time, in milliseconds of a clock that does not go back. Call it at least once a second.
+    pub fn set_time(&self, milliseconds: u64) {
+        self.now.fetch_max(milliseconds, Ordering::Relaxed);
+    }
+
+    /// Bits and counts that are kept, ended ones too.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn shard(&self, key: &Key) -> MutexGuard<'_, HashMap<Key, Entry>> {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        lock(&self.shards[hasher.finish() as usize % SHARDS])
+    }
+
+    fn now(&self) -> u64 {
+        self.now.load(Ordering::Relaxed)
+    }
+
+    fn has(&self, source: u128, what: u64) -> bool {
+        let key = Key { source, what };
+        self.shard(&key).get(&key).is_some_and(|entry| entry.expires > self.now())
+    }
+
+    fn set(&self, source: u128, what: u64, seconds: u32) {
+        let expires = self.now() + u64::from(seconds) * 1000;
+        let key = Key { source, what };
+        let mut shard = self.shard(&key);
+        self.make_room(&mut shard, &key);
+        shard.insert(key, Entry { expires, count: 0 });
+    }
+
+    fn unset(&self, source: u128, what: u64) {
+        let key = Key { source, what };
+        self.shard(&key).remove(&key);
+    }
+
+    /// One more match; how many there have been in the window, this one included.
+    fn count(&self, source: u128, what: u64, seconds: u32) -> u32 {
+        let now = self.now();
+        let key = Key { source, what };
+        let mut shard = self.shard(&key);
+        self.make_room(&mut shard, &key);
+        let entry = shard.entry(key).or_default();
+        if entry.expires <= now {
+            *entry = Entry { expires: now + u64::from(seconds) * 1000, count: 0 };
+        }
+        entry.count = entry.count.saturating_add(1);
+        entry.count
+    }
+
+    fn make_room(&self, shard: &mut HashMap<Key, Entry>, key: &Key) {
+        if shard.len() < self.per_shard || shard.contains_key(key) {
+            return;
+        }
+        // The table's order is random: the soonest of a sample is nearly the soonest of all, at a bounded cost.
+        let soonest = shard.iter().take(SAMPLE).min_by_key(|(_, entry)| entry.expires).map(|(key, _)| *key);
+        if let Some(soonest) = soonest {
+            shard.remove(&soonest);
+        }
+    }
+}
+
+/// A thread that panicked left the table as it was between two calls of it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The same for a name in every rule set of a process and of all processes.
+pub fn name_of(kind: &str, name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (kind, name).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What a rule asks of the state and does to it once its other options have matched.
+#[derive(Debug, Default)]
+pub struct StateOptions {
+    pub bits: Vec<Bits>,
+    pub counts: Vec<CountOption>,
+    /// It changes bits and reports nothing.
+    pub silent: bool,
+    /// For its counts.
+    pub rule: u64,
+}
+
+#[derive(Debug)]
+pub struct Bits {
+    pub command: BitCommand,
+    pub which: Which,
+    /// One of several is enough.
+    pub any: bool,
+}
+
+#[derive(Debug)]
+pub enum Which {
+    /// Of the connection; indexes that the rule set gave.
+    Flow(Vec<u32>),
+    /// Of the source; and for how many seconds.
+    Source(u64, u32),
+}
+
+/// The bits of one connection.
+#[derive(Debug, Default)]
+pub struct FlowBits {
+    words: Vec<u64>,
+    generation: u64,
+}
+
+impl FlowBits {
+    /// Bits have other indexes in another rule set.
+    pub fn of(&mut self, generation: u64) -> &mut FlowBits {
+        if self.generation != generation {
+            self.words.clear();
+            self.generation = generation;
+        }
+        self
+    }
+
+    fn get(&self, bit: u32) -> bool {
+        self.words.get(bit as usize / 64).is_some_and(|word| word >> (bit % 64) & 1 == 1)
+    }
+
+    fn put(&mut self, bit: u32, value: bool) {
+        let word = bit as usize / 64;
+        if self.words.len() <= word {
+            if !value {
+                return;
+            }
+            self.words.resize(word + 1, 0);
+        }
+        let mask = 1 << (bit % 64);
+        if value {
+            self.words[word] |= mask;
+        } else {
+            self.words[word] &= !mask;
+        }
+    }
+}
+
+impl StateOptions {
+    pub fn sets(&self) -> bool {
+        self.bits.iter().any(|bits| !bits.command.tests())
+    }
+
+    /// None unless all tests of bits hold; then the changes are made, and the counts say whether the rule matches.
+    /// `source`: of the connection.
+    pub fn apply(&self, flow: &mut FlowBits, source: Option<(&RuleState, u128)>) -> Option<bool> {
+        let holds = self.bits.iter().filter(|bits| bits.command.tests()).all(|bits| {
+            let wanted = bits.command == BitCommand::Isset;
+            match &bits.which {
+                Which::Flow(list) if bits.any => list.iter().any(|bit| flow.get(*bit) == wanted),
+                Which::Flow(list) => list.iter().all(|bit| flow.get(*bit) == wanted),
+                Which::Source(name, _) => source.is_some_and(|(state, address)| state.has(address, *name)) == wanted,
+            }
+        });
+        if !holds {
+            return None;
+        }
+        for bits in self.bits.iter().filter(|bits| !bits.command.tests()) {
+            match &bits.which {
+                Which::Flow(list) => {
+                    for &bit in list {
+                        let value = match bits.command {
+                            BitCommand::Toggle => !flow.get(bit),
+                            command => command == BitCommand::Set,
+                        };
+                        flow.put(bit, value);
+                    }
+                }
+                Which::Source(name, seconds) => {
+                    let Some((state, address)) = source else { continue };
+                    let set = match bits.command {
+                        BitCommand::Toggle => !state.has(address, *name),
+                        command => command == BitCommand::Set,
+                    };
+                    if set {
+                        state.set(address, *name, *seconds);
+                    } else {
+                        state.unset(address, *name);
+                    }
+                }
+            }
+        }
+        let counted = self.counts.iter().all(|count| {
+            let Some((state, address)) = source else { return false };
+            let key = if count.track == Track::Source { address } else { 0 };
+            let number = state.count(key, self.rule, count.seconds);
+            match count.how {
+                CountKind::Threshold => number % count.count.max(1) == 0,
+                CountKind::Both => number == count.count.max(1),
+                CountKind::Filter => number > count.count,
+            }
+        });
+        Some(counted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_end_with_their_time_and_are_a_sources_own() {
+        let state = RuleState::new(1000);
+        state.set_time(5_000);
+        state.set(1, 7, 10);
+        assert!(state.has(1, 7) && !state.has(2, 7) && !state.has(1, 8));
+        state.set_time(14_999);
+        assert!(state.has(1, 7));
+        state.set_time(15_000);
+        assert!(!state.has(1, 7));
+        state.set_time(1); // a clock that goes back is not believed
+        assert!(!state.has(1, 7));
+        state.set(1, 7, 10);
+        state.unset(1, 7);
+        assert!(!state.has(1, 7));
+    }
+
+    #[test]
+    fn counts_begin_anew_with_a_window() {
+        let state = RuleState::new(1000);
+        assert_eq!([1, 2, 3].map(|_| state.count(1, 7, 10)), [1, 2, 3]);
+        assert_eq!(state.count(2, 7, 10), 1);
+        state.set_time(10_000);
+        assert_eq!(state.count(1, 7, 10), 1);
+    }
+
+    #[test]
+    fn memory_is_bounded_whatever_comes() {
+        let state = RuleState::new(1600);
+        for source in 0..50_000 {
+            state.count(source, 1, 60);
+        }
+        assert!(state.len() <= 1600, "{}", state.len());
+        assert_eq!(state.count(49_999, 1, 60), 2, "the newest is kept");
+    }
+}

@@ -5,6 +5,7 @@ Addresses are text ("192.0.2.1"), MAC addresses 6 bytes, times seconds (float) u
 Everything that asks the kernel raises ``KernelError`` (an OSError with a message that names the step).
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 class KernelError(OSError):
@@ -93,10 +94,24 @@ def run_inspector(
     rules: bytes,
     fds: dict[str, int],
     events: int,
+    control: int | None = None,
 ) -> None:
     """Be the inspector until SIGTERM: open AF_XDP sockets, drop all privileges, judge. ``config``: JSON, see
-    daemon/inspector.py; ``fds``: descriptors of the maps; ``events``: where lines of JSON go. RuntimeError:
-    it cannot start, with the reason."""
+    daemon/inspector.py; ``fds``: descriptors of the maps; ``events``: where lines of JSON go; ``control``: a
+    stream socket for new rules. RuntimeError: it cannot start, with the reason."""
+
+def replay(file: str, rules: bytes, options: bytes, emit: Callable[[str], object]) -> str:
+    """Judge a capture; ``emit`` gets each event as JSON. ``options``: JSON, see
+    crates/sd-inspector/src/replay.rs. Returns a summary as JSON. OSError: it cannot be read; ValueError: it
+    is no capture, or no rules."""
+
+def judge_request(
+    rules: bytes, data: bytes, port: int = 80, depth: int = 1 << 20
+) -> tuple[
+    list[tuple[int, int, str, int, int]], Literal["complete", "incomplete", "too_deep", "not_http"], int
+]:
+    """Judge one request: each match's gid, sid, buffer, offset and length; what the bytes are; how many
+    are its."""
 
 class Adopter:
     """The tc program on a honeypot's interface that lets its TCP stack adopt connections."""

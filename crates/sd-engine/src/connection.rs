@@ -19,7 +19,7 @@ pub enum Phase {
     Over,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Verdict {
     pub reason: Reason,
     pub place: Option<Place>,
@@ -80,4 +80,6 @@ pub struct Connection {
     /// The client's acknowledgement when a request was last forwarded, and when that was.
     pub forwarded: Option<(u32, u64)>,
     pub memory: usize,
+    /// Observing: what the current request did has been said.
+    pub observed: bool,
 }

@@ -19,6 +19,8 @@ counters! {
     /// Handed over because their source was marked on another connection.
     ConnectionsMarked => "connections_marked",
     ConnectionsReset => "connections_reset",
+    /// Requests that would have been diverted were this not only observed.
+    WouldDivert => "would_divert",
     AlertsRaised => "alerts",
     Segments => "segments_inspected",
     Bytes => "bytes_inspected",

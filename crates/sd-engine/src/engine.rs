@@ -3,7 +3,7 @@
 
 use crate::connection::{Connection, Moving, Phase, Verdict};
 use crate::counter::Counter;
-use crate::event::{Endpoint, Event, FlowId, Http, Place, Reason};
+use crate::event::{Endpoint, Event, FlowId, Http, Place, Reason, Signature};
 use crate::handoff::{adopt_option, Agreed};
 use crate::host::{self, flag, generation, Diversion, Host, Meta};
 use crate::packet::{self, Malformed, Segment, Template, ACK, FIN, MAX_FRAME, PSH, RST};
@@ -61,6 +61,8 @@ pub struct Config {
     pub key: [u8; 16],
     /// Mark the source at once when the client has no timestamps to prove it with.
     pub mark_without_timestamps: bool,
+    /// Judge and report everything, divert nothing (but sources that are marked already).
+    pub observe: bool,
     /// Bytes of all connections together.
     pub memory: usize,
 }
@@ -141,6 +143,11 @@ impl Engine {
                 swept: 0,
             },
         }
+    }
+
+    /// From the next call on, judge by these rules: what is held is judged anew, a verdict that was given stands.
+    pub fn use_rules(&mut self, rules: Arc<RuleSet>) {
+        self.core.rules = rules;
     }
 
     pub fn connections(&self) -> usize {
@@ -308,6 +315,7 @@ impl Core {
             answered_before: None,
             forwarded: None,
             memory: 0,
+            observed: false,
         });
         c.template.set_source_mac(self.config.own_mac);
         if owner & flag::MOVING != 0 {
@@ -398,7 +406,7 @@ impl Core {
             }
             Phase::Over => return Disposition::Consumed,
         }
-        if inserted.conflict && !c.allowed {
+        if inserted.conflict && !c.allowed && self.diverts(c, &Reason::Conflict, None, host) {
             self.divert(c, now, Reason::Conflict, None, host);
             return Disposition::Consumed;
         }
@@ -472,7 +480,7 @@ impl Core {
         true
     }
 
-    fn judge_segment<H: Host>(&mut self, c: &Connection, payload: &[u8], segment: &Segment, host: &mut H) -> Judged {
+    fn judge_segment<H: Host>(&mut self, c: &mut Connection, payload: &[u8], segment: &Segment, host: &mut H) -> Judged {
         let facts = PacketFacts {
             payload,
             flags: segment.flags,
@@ -486,27 +494,53 @@ impl Core {
     }
 
     /// Raise an alert for each match; the first that diverts decides.
-    fn report<H: Host>(&mut self, c: &Connection, http: Http, host: &mut H) -> Judged {
+    fn report<H: Host>(&mut self, c: &mut Connection, http: Http, host: &mut H) -> Judged {
         let mut decided = None;
         for m in &self.matches {
-            let place = Place { rule: m.rule, buffer: m.buffer, offset: m.offset, length: m.len };
-            let diverts = self.rules.rule(m.rule).action == Action::Divert && !c.allowed;
-            if diverts && decided.is_none() {
-                decided = Some(place);
+            let rule = self.rules.rule(m.rule);
+            let signature = Arc::new(Signature::of(rule));
+            let place = Place { buffer: m.buffer, offset: m.offset, length: m.len };
+            let attack = rule.action == Action::Divert && !c.allowed;
+            if attack && decided.is_none() {
+                decided = Some((Reason::Rule(signature.clone()), place));
             }
             host.count(Counter::AlertsRaised, 1);
             host.event(Event::Alert {
                 flow: self.name(c),
+                signature,
                 place,
-                diverted: diverts,
+                diverted: attack && !self.config.observe,
+                would_divert: attack && self.config.observe,
                 http: http.clone(),
                 request: c.requests,
             });
         }
         match decided {
-            Some(place) => Judged::Divert(Reason::Rule(place.rule), Some(place)),
-            None => Judged::Forward(c.stream.sent()),
+            Some((reason, place)) if self.diverts(c, &reason, Some(place), host) => {
+                Judged::Divert(reason, Some(place))
+            }
+            _ => Judged::Forward(c.stream.sent()),
         }
+    }
+
+    /// An attack was found: false when it is only observed, which is said once per request.
+    fn diverts<H: Host>(&self, c: &mut Connection, reason: &Reason, place: Option<Place>, host: &mut H) -> bool {
+        if !self.config.observe {
+            return true;
+        }
+        if !c.observed {
+            c.observed = true;
+            host.count(Counter::WouldDivert, 1);
+            host.event(Event::WouldDivert {
+                flow: self.name(c),
+                reason: reason.clone(),
+                place,
+                server: c.facts.server,
+                request_bytes: c.stream.request().len(),
+                request: c.requests,
+            });
+        }
+        false
     }
 
     /// Judge what is in order; says how far it may be forwarded.
@@ -618,6 +652,7 @@ impl Core {
     fn request_done<H: Host>(&mut self, c: &mut Connection, end: u32, host: &mut H) {
         host.count(Counter::RequestsInspected, 1);
         c.requests = c.requests.wrapping_add(1);
+        c.observed = false;
         c.stream.request_ends(end);
         c.transaction.reset();
         c.answered_before = None;
@@ -706,7 +741,7 @@ impl Core {
         if verdict.ack != ack {
             (verdict.ack, verdict.ack_since) = (ack, now);
         }
-        let verdict = *verdict;
+        let verdict = verdict.clone();
         let first = c.stream.request_start() == c.facts.client_isn.wrapping_add(1);
         // XDP's clock is coarse; ours is not, but has only been looked at since the verdict.
         let quiet_for = now.saturating_sub(verdict.ack_since).max(now.saturating_sub(moved + COARSE));
@@ -727,14 +762,15 @@ impl Core {
 
     fn hand_over<H: Host>(&mut self, c: &mut Connection, now: u64, verdict: Verdict, host: &mut H) {
         host.count(Counter::ConnectionsDiverted, 1);
-        if verdict.reason == Reason::MarkedSource {
-            host.count(Counter::ConnectionsMarked, 1);
-        }
         let source = c.template.client();
-        let sid = match verdict.reason {
-            Reason::Rule(rule) => self.rules.rule(rule).sid,
+        let sid = match &verdict.reason {
+            Reason::Rule(rule) => rule.sid,
             _ => 0,
         };
+        let marked = verdict.reason == Reason::MarkedSource;
+        if marked {
+            host.count(Counter::ConnectionsMarked, 1);
+        }
         let server = host.backend(c.facts.server);
         let honeypot = host.honeypot_for(source).and_then(|i| host.backend(i).map(|b| (i, b)));
         let agreed = server.map_or(0, |s| s.options) & c.facts.options;
@@ -765,7 +801,7 @@ impl Core {
             host.or_owner(c.flow, flag::SILENT | flag::CLOSED);
             // Nothing can prove the source this way; the paper's method marks it all the same.
             let unproven = self.config.method == Method::Classic || self.config.mark_without_timestamps;
-            if honeypot.is_some() && unproven && verdict.reason != Reason::MarkedSource {
+            if honeypot.is_some() && unproven && !marked {
                 host.mark(source, sid);
             }
             self.arm(c, now + RESET_DELAY);
@@ -787,7 +823,7 @@ impl Core {
         host.set_diversion(c.flow, Diversion { honeypot: moving.honeypot, proof_base, sid, at: now });
         // From here on everything of this connection comes to us, so that nothing of it reaches the honeypot before its
         // socket exists, nor the server after the handover.
-        let proof = timestamps && verdict.reason != Reason::MarkedSource;
+        let proof = timestamps && !marked;
         host.or_owner(c.flow, flag::MOVING | if proof { flag::PROVE } else { 0 });
         let option = adopt_option(&self.config.key, &c.template, moving.from, &agreed);
         let (template, from) = (c.template, moving.from);
@@ -798,7 +834,7 @@ impl Core {
             if self.suspects.len() < SUSPECT_MAX {
                 self.suspects.insert(source, Suspect { flow: c.flow, generation: c.generation, since: now });
             }
-        } else if verdict.reason != Reason::MarkedSource && self.config.mark_without_timestamps {
+        } else if !marked && self.config.mark_without_timestamps {
             host.mark(source, sid);
         }
         self.arm(c, now + MS);
@@ -924,7 +960,7 @@ impl Core {
         let began = if c.began == 0 { m.verdict.at } else { c.began };
         Event::Diversion {
             flow: self.name(c),
-            reason: m.verdict.reason,
+            reason: m.verdict.reason.clone(),
             place: m.verdict.place,
             server: c.facts.server,
             honeypot: (m.honeypot != u16::MAX).then_some(m.honeypot),

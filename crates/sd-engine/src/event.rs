@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the engine reports; the inspector writes it as EVE JSON.
 
-use sd_rules::{Buffer, RuleId};
+use sd_rules::{Buffer, RuleMeta};
+use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -26,18 +27,41 @@ pub struct Http {
     pub user_agent: String,
 }
 
+/// What an event says of a rule. Events and verdicts outlive the rule set that they come from, so they own it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    pub gid: u32,
+    pub sid: u32,
+    pub rev: u32,
+    pub message: String,
+    pub category: String,
+    pub priority: u8,
+}
+
+impl Signature {
+    pub fn of(rule: &RuleMeta) -> Signature {
+        Signature {
+            gid: rule.gid,
+            sid: rule.sid,
+            rev: rule.rev,
+            message: rule.msg.clone(),
+            category: rule.category.clone(),
+            priority: rule.priority,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    pub rule: RuleId,
     pub buffer: Buffer,
     pub offset: u32,
     pub length: u32,
 }
 
 /// Why a connection was handed over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
-    Rule(RuleId),
+    Rule(Arc<Signature>),
     /// Different bytes for the same sequence numbers.
     Conflict,
     /// Its source was found to be an attacker on another connection.
@@ -48,8 +72,11 @@ pub enum Reason {
 pub enum Event {
     Alert {
         flow: FlowId,
+        signature: Arc<Signature>,
         place: Place,
         diverted: bool,
+        /// It is only observed: otherwise this would have diverted.
+        would_divert: bool,
         http: Http,
         request: u32,
     },
@@ -65,6 +92,15 @@ pub enum Event {
         /// From the request's first byte to the handoff, and the part of it after the verdict, in microseconds.
         held_us: u64,
         handoff_us: u64,
+        request_bytes: usize,
+        request: u32,
+    },
+    /// What would have been a diversion if this were not only observed.
+    WouldDivert {
+        flow: FlowId,
+        reason: Reason,
+        place: Option<Place>,
+        server: u16,
         request_bytes: usize,
         request: u32,
     },

@@ -182,6 +182,25 @@ impl Template {
         t
     }
 
+    /// Segments from a client (address, port) to a service, without a packet to take the rest from.
+    pub fn between(client: ([u8; 4], u16), service: ([u8; 4], u16)) -> Template {
+        let mut t = Template {
+            source_mac: [0; 6],
+            tos: 0,
+            ttl: 64,
+            addresses: [0; 8],
+            ports: [0; 4],
+            ack: 0,
+            window: [0xff, 0xff],
+            timestamps: None,
+        };
+        t.addresses[..4].copy_from_slice(&client.0);
+        t.addresses[4..].copy_from_slice(&service.0);
+        t.ports[..2].copy_from_slice(&client.1.to_be_bytes());
+        t.ports[2..].copy_from_slice(&service.1.to_be_bytes());
+        t
+    }
+
     /// Payload bytes that fit into one segment.
     pub fn room(&self) -> usize {
         MAX_FRAME - ETH - IP - TCP - if self.timestamps.is_some() { 12 } else { 0 }

@@ -249,6 +249,9 @@ impl Stream {
                 conflict |= self.bytes[offset..offset + known] != a.bytes[..known];
             }
             if conflict {
+                // What is in order stays; the contradiction itself is not taken (and not compared again and again).
+                self.ahead_bytes -= a.bytes.len();
+                taken += 1;
                 break;
             }
             self.ahead_bytes -= a.bytes.len();

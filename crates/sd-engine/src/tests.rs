@@ -163,6 +163,10 @@ impl World {
 }
 
 fn rules() -> Arc<RuleSet> {
+    rules_against("/cgi-bin/phf")
+}
+
+fn rules_against(uri: &str) -> Arc<RuleSet> {
     let content = |buffer: &str, text: &str| {
         serde_json::json!({"kind": "content", "buffer": buffer, "nocase": true,
             "bytes": text.bytes().map(|b| format!("{b:02x}")).collect::<String>()})
@@ -173,7 +177,7 @@ fn rules() -> Arc<RuleSet> {
             "scope": "http", "options": options})
     };
     let document = serde_json::json!({"version": 1, "services": [], "rules": [
-        rule(1, "divert", vec![content("http_uri", "/cgi-bin/phf")]),
+        rule(1, "divert", vec![content("http_uri", uri)]),
         rule(2, "alert", vec![content("http_uri", "/robots.txt")]),
         rule(3, "divert", vec![content("raw", "EVILBODY")]),
     ]});
@@ -269,6 +273,7 @@ fn config(method: Method) -> Config {
         method,
         key: [1; 16],
         mark_without_timestamps: false,
+        observe: false,
         memory: 64 << 20,
     }
 }
@@ -498,6 +503,96 @@ fn allowed_sources_are_only_reported() {
     b.segment(0, EVIL, ACK);
     assert_eq!(b.world.received(SERVER), EVIL);
     assert!(matches!(b.world.events[..], [Event::Alert { diverted: false, .. }]));
+}
+
+impl Bench {
+    fn observing() -> Bench {
+        let mut b = Bench::new();
+        b.engine = Engine::new(Config { observe: true, ..config(Method::Adopt) }, rules());
+        b
+    }
+}
+
+#[test]
+fn observing_reports_attacks_and_diverts_nothing() {
+    let mut b = Bench::observing();
+    let mut sent = Vec::new();
+    for request in [EVIL, GOOD, EVIL] {
+        b.segment(sent.len() as u32, request, ACK);
+        sent.extend_from_slice(request);
+        b.pass_time(20);
+    }
+    b.pass_time(2000);
+    assert_eq!(b.world.received(SERVER), sent);
+    assert!(b.world.received(HONEYPOT).is_empty() && b.world.marked.is_empty());
+    assert_eq!(b.world.counter(Counter::WouldDivert), 2);
+    assert_eq!(b.world.counter(Counter::ConnectionsDiverted), 0);
+    assert_eq!(b.world.flows[&FLOW].owner.get() & (flag::MOVING | flag::SILENT | flag::DIVERTED), 0);
+    let said: Vec<_> = b.world.events.iter().collect();
+    for (event, number) in [(&said[..2], 0), (&said[2..], 2)] {
+        let [Event::WouldDivert { request, reason: Reason::Rule(rule), .. }, Event::Alert { diverted, would_divert, .. }] =
+            (match event {
+                [a @ Event::Alert { .. }, w] => [*w, *a],
+                _ => panic!("{event:?}"),
+            })
+        else {
+            panic!("{event:?}")
+        };
+        assert_eq!((*request, rule.sid, *diverted, *would_divert), (number, 1, false, true));
+    }
+}
+
+#[test]
+fn observing_takes_no_second_reading() {
+    let mut b = Bench::observing();
+    b.segment(0, GOOD, ACK);
+    let mut other = GOOD.to_vec();
+    other[5] ^= 1;
+    b.segment(0, &other, ACK);
+    b.segment(GOOD.len() as u32, GOOD, ACK);
+    b.pass_time(1500);
+    assert_eq!(b.world.received(SERVER), [GOOD, GOOD].concat());
+    assert!(matches!(b.world.events[..], [Event::WouldDivert { reason: Reason::Conflict, .. }]));
+}
+
+#[test]
+fn a_held_request_is_judged_by_the_new_rules() {
+    for (new, attack) in [("/index", true), ("/other", false)] {
+        let mut b = Bench::new();
+        b.segment(0, &GOOD[..20], ACK);
+        b.engine.use_rules(rules_against(new));
+        b.segment(20, &GOOD[20..], ACK);
+        b.pass_time(1500);
+        assert_eq!(b.world.received(if attack { HONEYPOT } else { SERVER }), GOOD);
+        assert!(b.world.received(if attack { SERVER } else { HONEYPOT }).is_empty());
+    }
+}
+
+#[test]
+fn a_streamed_request_is_judged_by_the_new_rules_from_its_beginning() {
+    let mut b = Bench::new();
+    let head = b"POST /index.html HTTP/1.1\r\nHost: shop\r\nContent-Length: 20\r\n\r\n";
+    b.segment(0, head, ACK);
+    b.pass_time(200);
+    assert_eq!(b.world.received(SERVER), head);
+    b.engine.use_rules(rules_against("/index"));
+    b.segment(head.len() as u32, b"0123456789", ACK);
+    b.pass_time(1500);
+    assert_eq!(b.world.received(SERVER), head, "what came after the change was not forwarded");
+    assert_eq!(b.world.diversions().len(), 1);
+}
+
+#[test]
+fn a_verdict_outlives_the_rules_that_gave_it() {
+    let mut b = Bench::new();
+    b.segment(0, GOOD, ACK);
+    b.client_acks(500);
+    b.segment(GOOD.len() as u32, EVIL, ACK);
+    b.engine.use_rules(Arc::new(RuleSet::from_json(br#"{"version":1,"services":[],"rules":[]}"#).unwrap().0));
+    b.pass_time(1500);
+    assert_eq!(b.world.received(SERVER), GOOD);
+    let diversions = b.world.diversions();
+    assert!(matches!(diversions[..], [Event::Diversion { reason: Reason::Rule(r), .. }] if r.sid == 1), "{diversions:?}");
 }
 
 #[test]

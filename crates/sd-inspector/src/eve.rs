@@ -6,7 +6,6 @@
 use sd_engine::counter::Counter;
 use sd_engine::event::{Event, FlowId, Http, Place, Reason};
 use sd_io::shared::{SharedBackends, SharedCounters};
-use sd_rules::RuleSet;
 use serde_json::{json, Map, Value};
 use std::collections::HashMap;
 use std::fs::File;
@@ -22,21 +21,21 @@ pub type Stamped = (SystemTime, Event);
 pub struct Machines {
     /// By index.
     pub names: HashMap<u16, String>,
-    pub backends: Arc<SharedBackends>,
+    /// Where their addresses stand; None: nobody knows (a capture).
+    pub backends: Option<Arc<SharedBackends>>,
 }
 
 /// Write events until all senders are gone. A reader that has gone away (supervisor killed) costs the events only.
 pub fn write_events(
     receiver: &Receiver<Stamped>,
     mut to: File,
-    rules: &RuleSet,
     machines: &Machines,
     counters: &Arc<SharedCounters>,
 ) {
     let mut line = Vec::new();
     while let Ok((when, event)) = receiver.recv() {
         line.clear();
-        let value = render(when, &event, rules, machines);
+        let value = render(when, &event, machines);
         if serde_json::to_writer(&mut line, &value).is_ok() {
             line.push(b'\n');
             if to.write_all(&line).is_err() {
@@ -47,10 +46,9 @@ pub fn write_events(
 }
 
 /// One event as an EVE object.
-pub fn render(when: SystemTime, event: &Event, rules: &RuleSet, machines: &Machines) -> Value {
+pub fn render(when: SystemTime, event: &Event, machines: &Machines) -> Value {
     match event {
-        Event::Alert { flow, place, diverted, http, request } => {
-            let rule = rules.rule(place.rule);
+        Event::Alert { flow, signature: rule, place, diverted, would_divert, http, request } => {
             let mut o = head(when, flow, "alert");
             o.insert("tx_id".into(), json!(request));
             o.insert("app_proto".into(), json!("http"));
@@ -59,7 +57,7 @@ pub fn render(when: SystemTime, event: &Event, rules: &RuleSet, machines: &Machi
                 "alert".into(),
                 json!({
                     "action": if *diverted { "blocked" } else { "allowed" },
-                    "gid": rule.gid, "signature_id": rule.sid, "rev": rule.rev, "signature": rule.msg,
+                    "gid": rule.gid, "signature_id": rule.sid, "rev": rule.rev, "signature": rule.message,
                     "category": rule.category, "severity": rule.priority,
                 }),
             );
@@ -67,6 +65,9 @@ pub fn render(when: SystemTime, event: &Event, rules: &RuleSet, machines: &Machi
                 o.insert("http".into(), describe(http));
             }
             o.insert("match".into(), locate(place));
+            if *would_divert {
+                o.insert("would_divert".into(), json!(true));
+            }
             Value::Object(o)
         }
         Event::Diversion {
@@ -85,30 +86,25 @@ pub fn render(when: SystemTime, event: &Event, rules: &RuleSet, machines: &Machi
             let mut o = head(when, flow, "securedirect");
             let mut own = Map::new();
             own.insert("event".into(), json!("diversion"));
-            match reason {
-                Reason::Rule(id) => {
-                    let rule = rules.rule(*id);
-                    own.insert("reason".into(), json!("rule"));
-                    own.insert("gid".into(), json!(rule.gid));
-                    own.insert("sid".into(), json!(rule.sid));
-                    own.insert("signature".into(), json!(rule.msg));
-                }
-                Reason::Conflict => {
-                    own.insert("reason".into(), json!("conflicting_retransmission"));
-                }
-                Reason::MarkedSource => {
-                    own.insert("reason".into(), json!("marked_source"));
-                }
-            }
-            if let Some(place) = place {
-                own.insert("match".into(), locate(place));
-            }
+            explain(&mut own, reason, place.as_ref());
             own.insert("server".into(), machine(*server, machines));
             own.insert("honeypot".into(), honeypot.map_or(Value::Null, |index| machine(index, machines)));
             own.insert("adopted".into(), json!(adopted));
             own.insert("method".into(), json!(method));
             own.insert("held_us".into(), json!(held_us));
             own.insert("handoff_us".into(), json!(handoff_us));
+            own.insert("request".into(), json!(request));
+            own.insert("request_bytes".into(), json!(request_bytes));
+            o.insert("securedirect".into(), Value::Object(own));
+            Value::Object(o)
+        }
+        Event::WouldDivert { flow, reason, place, server, request_bytes, request } => {
+            let mut o = head(when, flow, "securedirect");
+            let mut own = Map::new();
+            own.insert("event".into(), json!("observed"));
+            own.insert("would_divert".into(), json!(true));
+            explain(&mut own, reason, place.as_ref());
+            own.insert("server".into(), machine(*server, machines));
             own.insert("request".into(), json!(request));
             own.insert("request_bytes".into(), json!(request_bytes));
             o.insert("securedirect".into(), Value::Object(own));
@@ -122,6 +118,24 @@ pub fn render(when: SystemTime, event: &Event, rules: &RuleSet, machines: &Machi
             );
             Value::Object(o)
         }
+    }
+}
+
+/// Why a connection is handed over, or would be.
+fn explain(own: &mut Map<String, Value>, reason: &Reason, place: Option<&Place>) {
+    let word = match reason {
+        Reason::Rule(_) => "rule",
+        Reason::Conflict => "conflicting_retransmission",
+        Reason::MarkedSource => "marked_source",
+    };
+    own.insert("reason".into(), json!(word));
+    if let Reason::Rule(rule) = reason {
+        own.insert("gid".into(), json!(rule.gid));
+        own.insert("sid".into(), json!(rule.sid));
+        own.insert("signature".into(), json!(rule.message));
+    }
+    if let Some(place) = place {
+        own.insert("match".into(), locate(place));
     }
 }
 
@@ -160,7 +174,8 @@ fn locate(place: &Place) -> Value {
 }
 
 fn machine(index: u16, machines: &Machines) -> Value {
-    let address = machines.backends.get(index).map(|b| std::net::Ipv4Addr::from(b.address).to_string());
+    let backend = machines.backends.as_ref().and_then(|backends| backends.get(index));
+    let address = backend.map(|b| std::net::Ipv4Addr::from(b.address).to_string());
     json!({"name": machines.names.get(&index), "address": address})
 }
 

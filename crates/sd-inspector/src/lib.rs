@@ -7,6 +7,8 @@
 
 pub mod eve;
 mod queue;
+mod reload;
+pub mod replay;
 
 use sd_engine::counter::Counter;
 use sd_engine::{Config as EngineConfig, Method};
@@ -42,6 +44,9 @@ pub struct Config {
     pub adopt_key: String,
     /// Seconds.
     pub attacker_expiry: f64,
+    /// Report attacks, divert nothing.
+    #[serde(default)]
+    pub observe: bool,
     /// "connection" or "source".
     pub without_timestamps: String,
     /// Numeric identity to become.
@@ -77,12 +82,20 @@ fn bytes<const N: usize>(hex: &str, what: &str) -> Result<[u8; N], Failure> {
 
 /// Be the inspector. Returns only with a failure to start, or when all queues have ended.
 ///
-/// `maps`: descriptors of the director's maps by name. `events`: where lines of JSON go.
-pub fn run(config: &[u8], rules: &[u8], maps: &HashMap<String, OwnedFd>, events: OwnedFd) -> Result<(), Failure> {
+/// `maps`: descriptors of the director's maps by name. `events`: where lines of JSON go. `control`: a stream socket over
+/// which new rules come (reload.rs).
+pub fn run(
+    config: &[u8],
+    rules: &[u8],
+    maps: &HashMap<String, OwnedFd>,
+    events: OwnedFd,
+    control: Option<OwnedFd>,
+) -> Result<(), Failure> {
     let began = std::time::Instant::now();
     let config: Config = serde_json::from_slice(config).map_err(|e| format!("configuration of the inspector: {e}"))?;
     let (rules, _refused) = RuleSet::from_json(rules).map_err(|e| format!("rules: {e}"))?;
-    let rules = Arc::new(rules);
+    let count = rules.len();
+    let slot = Arc::new(reload::Slot::new(rules));
     let map = |name: &str| maps.get(name).map(AsFd::as_fd).ok_or_else(|| format!("the map {name:?} was not passed"));
     let text = |e: sd_io::Error| e.to_string();
 
@@ -103,6 +116,7 @@ pub fn run(config: &[u8], rules: &[u8], maps: &HashMap<String, OwnedFd>, events:
         method: if config.method == "classic" { Method::Classic } else { Method::Adopt },
         key: if config.method == "classic" { [0; 16] } else { bytes(&config.adopt_key, "adopt_key")? },
         mark_without_timestamps: config.without_timestamps == "source",
+        observe: config.observe,
         memory: config.memory,
     };
 
@@ -123,26 +137,29 @@ pub fn run(config: &[u8], rules: &[u8], maps: &HashMap<String, OwnedFd>, events:
     let mut out: File = events.into();
     let mut started = serde_json::json!({"timestamp": eve::timestamp(std::time::SystemTime::now()),
         "event_type": "securedirect", "securedirect": {"event": "inspector_started", "pid": std::process::id(),
-        "queues": sockets.len(), "rules": rules.len(), "ms": began.elapsed().as_millis() as u64}});
+        "queues": sockets.len(), "rules": count, "ms": began.elapsed().as_millis() as u64}});
 
     let (sender, receiver) = sync_channel(EVENT_QUEUE);
     // The sandbox takes in all threads that there are, and lets none be made: none looks at a packet before.
     let sandboxed = Arc::new(Barrier::new(sockets.len() + 2));
     let mut threads = Vec::new();
     for socket in sockets {
-        let (shared, engine, rules, sender) = (shared.clone(), engine.clone(), rules.clone(), sender.clone());
+        let (shared, engine, slot, sender) = (shared.clone(), engine.clone(), slot.clone(), sender.clone());
         let sandboxed = sandboxed.clone();
         threads.push(std::thread::spawn(move || {
             sandboxed.wait();
-            queue::run(socket, &shared, engine, rules, sender);
+            queue::run(socket, &shared, engine, &slot, sender);
         }));
     }
     drop(sender);
     // Requests are judged meanwhile; one that needs an expression that is not built yet builds it.
-    let (warm, barrier) = (rules.clone(), sandboxed.clone());
+    let (first, barrier) = (slot.clone(), sandboxed.clone());
     std::thread::spawn(move || {
         barrier.wait();
-        warm.warm();
+        first.current().1.warm();
+        if let Some(control) = control {
+            reload::serve(control.into(), &first);
+        }
     });
     let left_out = sd_io::sandbox::enter(config.uid, config.gid).map_err(text)?;
     sandboxed.wait();
@@ -151,8 +168,8 @@ pub fn run(config: &[u8], rules: &[u8], maps: &HashMap<String, OwnedFd>, events:
     if writeln!(out, "{started}").is_err() {
         shared.counters.add(Counter::EventsLost as usize, 1);
     }
-    let machines = eve::Machines { names: config.names, backends: shared.backends.clone() };
-    eve::write_events(&receiver, out, &rules, &machines, &shared.counters);
+    let machines = eve::Machines { names: config.names, backends: Some(shared.backends.clone()) };
+    eve::write_events(&receiver, out, &machines, &shared.counters);
     let mut panicked = false;
     for thread in threads {
         panicked |= thread.join().is_err();

@@ -2,6 +2,7 @@
 //! One NIC queue: frames from AF_XDP into the engine, and out again.
 
 use crate::eve::Stamped;
+use crate::reload::Slot;
 use sd_engine::counter::Counter;
 use sd_engine::event::Event;
 use sd_engine::host::{Backend, Diversion, Facts, Host, Meta, OPT_SACK, OPT_TIMESTAMPS, OPT_WSCALE};
@@ -10,7 +11,6 @@ use sd_engine::{Config, Disposition, Engine};
 use sd_io::abi;
 use sd_io::shared::{Attackers, SharedBackends, SharedConfig, SharedCounters, SharedFlows};
 use sd_io::xsk::Xsk;
-use sd_rules::RuleSet;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -40,8 +40,9 @@ struct QueueHost<'a> {
 }
 
 /// Run until the process ends.
-pub fn run(xsk: Xsk, shared: &Shared, config: Config, rules: Arc<RuleSet>, events: SyncSender<Stamped>) {
+pub fn run(xsk: Xsk, shared: &Shared, config: Config, slot: &Slot, events: SyncSender<Stamped>) {
     let own_mac = config.own_mac;
+    let (mut generation, rules) = slot.current();
     let mut engine = Engine::new(config, rules);
     let mut host = QueueHost { xsk, shared, events, random: seed() };
     let mut batch = Vec::with_capacity(64);
@@ -50,6 +51,12 @@ pub fn run(xsk: Xsk, shared: &Shared, config: Config, rules: Arc<RuleSet>, event
     loop {
         host.xsk.reap();
         host.xsk.receive(&mut batch);
+        // After the receipt: what came once the new rules were announced is judged by them.
+        if slot.generation() != generation {
+            let (number, rules) = slot.current();
+            generation = number;
+            engine.use_rules(rules);
+        }
         let now = sd_io::net::now_ns();
         if now - asked >= STATISTICS_EVERY {
             asked = now;

@@ -185,10 +185,9 @@ fn allowed() -> Result<BTreeMap<i64, Vec<Rule>>> {
     for call in REFUSED.iter().chain(REFUSED_HERE) {
         rules.insert(*call, Vec::new());
     }
-    // Memory for data, never for code. The rules' regular expressions are compiled before.
-    let no_code = Op::MaskedEq(libc::PROT_EXEC as u64);
-    rules.insert(libc::SYS_mmap, only(vec![argument(2, no_code.clone(), 0)?])?);
-    rules.insert(libc::SYS_mprotect, only(vec![argument(2, no_code, 0)?])?);
+    // Memory for data; the other filter refuses it for code.
+    rules.insert(libc::SYS_mmap, Vec::new());
+    rules.insert(libc::SYS_mprotect, Vec::new());
     // Elements of the maps that are open: mark a source, ask for one, forget one.
     let mut bpf = Vec::new();
     for command in [libbpf_sys::BPF_MAP_LOOKUP_ELEM, libbpf_sys::BPF_MAP_UPDATE_ELEM, libbpf_sys::BPF_MAP_DELETE_ELEM] {
@@ -236,7 +235,13 @@ fn compile(rules: BTreeMap<i64, Vec<Rule>>, otherwise: SeccompAction, matched: S
 
 /// Two filters, of which the kernel takes the stricter answer.
 fn filters() -> Result<[BpfProgram; 2]> {
-    let refused = REFUSED.iter().chain(REFUSED_HERE).map(|call| (*call, Vec::new())).collect();
+    let mut refused: BTreeMap<i64, Vec<Rule>> =
+        REFUSED.iter().chain(REFUSED_HERE).map(|call| (*call, Vec::new())).collect();
+    // No memory for code. An error number, since PCRE2 asks for it when rules are reloaded, and does without then.
+    let code = Op::MaskedEq(libc::PROT_EXEC as u64);
+    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
+        refused.insert(call, only(vec![argument(2, code.clone(), libc::PROT_EXEC as u64)?])?);
+    }
     let otherwise = if debug() { SeccompAction::Log } else { SeccompAction::KillProcess };
     Ok([
         compile(refused, SeccompAction::Allow, SeccompAction::Errno(libc::EACCES as u32))?,

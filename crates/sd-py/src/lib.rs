@@ -7,6 +7,7 @@ mod adopter;
 mod director;
 mod error;
 mod inspector;
+mod replay;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -52,5 +53,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(detach_xdp, module)?)?;
     module.add_function(wrap_pyfunction!(measure_xdp, module)?)?;
     module.add_function(wrap_pyfunction!(inspector::run_inspector, module)?)?;
+    module.add_function(wrap_pyfunction!(replay::replay, module)?)?;
+    module.add_function(wrap_pyfunction!(replay::judge_request, module)?)?;
     Ok(())
 }

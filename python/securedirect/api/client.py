@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from securedirect.config.model import ControlTable
-from securedirect.errors import EXIT_CAPABILITY, HostError
+from securedirect.errors import EXIT_CAPABILITY, EXIT_FAILURE, HostError
 
 DEFAULT_SOCKET = Path(str(ControlTable.model_fields["socket"].default))
 LAB_STATE = Path("/run/securedirect/lab/lab.json")
@@ -36,12 +36,13 @@ def find_socket(given: Path | None = None, lab_state: Path = LAB_STATE) -> Path:
     return DEFAULT_SOCKET
 
 
-def ask(path: Path, command: str, **arguments: Any) -> Any:
-    """Send one request; its result. AnswerError when it is refused, HostError when nobody answers."""
+def ask(path: Path, command: str, *, seconds: float = _SECONDS, **arguments: Any) -> Any:
+    """Send one request; its result within ``seconds``. AnswerError when it is refused, HostError when nobody
+    answers."""
     request = json.dumps({"command": command, **arguments}).encode() + b"\n"
     hint = "start one with: securedirect run -c FILE; or name its socket with --socket PATH"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(_SECONDS)
+        sock.settimeout(seconds)
         try:
             sock.connect(str(path))
             sock.sendall(request)
@@ -51,14 +52,14 @@ def ask(path: Path, command: str, **arguments: Any) -> Any:
         except PermissionError:
             raise HostError(f"no permission to use {path}", "run it as root", EXIT_CAPABILITY) from None
         except TimeoutError:
-            raise HostError(f"the director at {path} does not answer within {_SECONDS:g} s") from None
+            raise HostError(f"the director at {path} does not answer within {seconds:g} s") from None
         except OSError as error:
             raise HostError(f"cannot ask the director at {path}: {error.strerror or error}", hint) from None
     if not line.endswith(b"\n"):
         raise HostError(f"the director at {path} ended in the middle of its answer", hint)
     answer = json.loads(line)
     if not answer["ok"]:
-        raise AnswerError(answer["error"], answer.get("hint", ""))
+        raise AnswerError(answer["error"], answer.get("hint", ""), answer.get("code", EXIT_FAILURE))
     return answer["result"]
 
 

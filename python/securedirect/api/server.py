@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import json
 import logging
 import os
@@ -20,7 +21,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from securedirect.errors import HostError
+from securedirect.errors import EXIT_FAILURE, HostError
 
 _log = logging.getLogger(__name__)
 
@@ -30,15 +31,16 @@ IDLE_SECONDS = 10.0
 
 
 class RequestError(Exception):
-    """The request cannot be fulfilled; the text and ``hint`` are shown to who asked."""
+    """The request cannot be fulfilled; text and ``hint`` are shown to who asked, who exits with ``code``."""
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", code: int = EXIT_FAILURE) -> None:
         super().__init__(message)
         self.hint = hint
+        self.code = code
 
 
 Handler = Callable[[dict[str, Any]], Any]
-"""Takes the request without ``command``; returns what ``result`` becomes. Raises RequestError."""
+"""Takes the request without ``command``; returns (or awaits) what ``result`` becomes. Raises RequestError."""
 
 
 class ControlServer:
@@ -139,16 +141,19 @@ class ControlServer:
             except asyncio.IncompleteReadError:
                 return False
             except asyncio.LimitOverrunError:
-                answer = _failed(f"the request is longer than {MAX_REQUEST} bytes")
+                line = b""
                 goes_on = False
-            else:
-                answer = self._answer(line, writer)
+        # Without a bound: what takes long (a reload) ends by itself.
+        if goes_on:
+            answer = await self._answer(line, writer)
+        else:
+            answer = _failed(f"the request is longer than {MAX_REQUEST} bytes")
         async with asyncio.timeout(IDLE_SECONDS):
             writer.write(json.dumps(answer).encode() + b"\n")
             await writer.drain()
         return goes_on
 
-    def _answer(self, line: bytes, writer: asyncio.StreamWriter) -> dict[str, Any]:
+    async def _answer(self, line: bytes, writer: asyncio.StreamWriter) -> dict[str, Any]:
         try:
             request = json.loads(line)
         except (ValueError, RecursionError):
@@ -160,8 +165,10 @@ class ControlServer:
             return _failed(f"unknown command {command!r}", "commands: " + ", ".join(self._handlers))
         try:
             result = handler(request)
+            if inspect.isawaitable(result):
+                result = await result
         except RequestError as error:
-            return _failed(str(error), error.hint)
+            return _failed(str(error), error.hint, error.code)
         except Exception:
             _log.exception("command %s failed", command)
             return _failed(f"the command {command} failed", "the director's log tells more")
@@ -170,8 +177,8 @@ class ControlServer:
         return {"ok": True, "result": result}
 
 
-def _failed(error: str, hint: str = "") -> dict[str, Any]:
-    return {"ok": False, "error": error, "hint": hint}
+def _failed(error: str, hint: str = "", code: int = EXIT_FAILURE) -> dict[str, Any]:
+    return {"ok": False, "error": error, "hint": hint, "code": code}
 
 
 def _peer_uid(writer: asyncio.StreamWriter) -> int:

@@ -56,6 +56,8 @@ def command(path: Path, host: bool, as_json: bool) -> None:
             warnings.append(advice)
         if config.inspector.mode == "off":
             warnings.append("inspector.mode is off: nothing is judged, attacks reach the servers")
+        if config.inspector.mode == "observe":
+            warnings.append("inspector.mode is observe: attacks are reported, and reach the servers")
         if not config.honeypot:
             warnings.append("there is no honeypot: attackers' traffic is dropped")
         if host:

@@ -41,13 +41,15 @@ def overview(status: dict[str, Any]) -> str:
         "",
         f"  supervisor  process {pids['supervisor']}",
         f"  inspector   {inspector['state']}"
+        + (" (observes only)" if inspector.get("mode") == "observe" else "")
         + (f", process {pids['inspector']}" if pids["inspector"] else "")
         + (
             f", restarted {inspector['restarts']} times (last: {inspector['last_exit']})"
             if inspector["restarts"]
             else ""
         ),
-        f"  rules       {rules['loaded']} loaded: {rules['divert']} divert, {rules['alert']} alert",
+        f"  rules       {rules['loaded']} loaded: {rules['divert']} divert, {rules['alert']} alert"
+        + (f" (reloaded {rules['generation'] - 1} times)" if rules.get("generation", 1) > 1 else ""),
         f"  attackers   {status['attackers']} marked sources",
         "",
     ]

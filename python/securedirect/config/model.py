@@ -111,8 +111,9 @@ class DirectorTable(_Table):
 class InspectorTable(_Table):
     """How requests are judged."""
 
-    mode: Literal["inspect", "off"] = "inspect"
-    """``off`` forwards everything unjudged: only to measure the balancer alone."""
+    mode: Literal["inspect", "observe", "off"] = "inspect"
+    """``observe`` judges and records everything and diverts nothing. ``off`` forwards everything unjudged:
+    only to measure the balancer alone."""
     hold_bytes: int = Field(default=8192, ge=1, le=1048576)
     """How much of a request is held back until it is judged; what is longer streams."""
     hold_ms: int = Field(default=150, ge=1, le=1000)

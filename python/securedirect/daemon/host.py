@@ -170,7 +170,7 @@ def is_local(address: IPv4Address) -> bool:
 def check_director(config: Config) -> Interface:
     """Everything that ``securedirect run`` needs of this host; returns the interface. Raises HostError."""
     need_capabilities(DIRECTOR_CAPABILITIES, "the director")
-    need_kernel(inspect=config.inspector.mode == "inspect")
+    need_kernel(inspect=config.inspector.mode != "off")
     interface = find_interface(config.director.interface)
     if is_local(config.director.vip):
         raise HostError(

@@ -7,7 +7,8 @@ must start quickly (payload is dropped until it is there), so it imports next to
 the supervisor, so that the site goes on being served and inspected.
 
 FDS is a JSON object of file descriptor numbers: ``config`` and ``rules`` are files to read from their
-beginning, ``events`` is where events go, ``maps`` the kernel's maps by name. ``config`` holds a JSON object:
+beginning, ``events`` is where events go, ``control`` a stream socket over which new rules come, ``maps`` the
+kernel's maps by name. ``config`` holds a JSON object:
 
 ========================  ===================================================================================
 ``interface``             the network card
@@ -20,6 +21,7 @@ beginning, ``events`` is where events go, ``maps`` the kernel's maps by name. ``
 ``adopt_key``             16 bytes, hexadecimal; not used with "classic"
 ``attacker_expiry``       seconds
 ``without_timestamps``    "connection" or "source"
+``observe``               true: divert nothing
 ``names``                 of servers and honeypots, by backend index
 ``uid``, ``gid``          the user and group to become, numbers
 ========================  ===================================================================================
@@ -52,7 +54,9 @@ def main(argument: str) -> int:
     try:
         from securedirect import _core
 
-        _core.run_inspector(_read(fds["config"]), _read(fds["rules"]), fds["maps"], fds["events"])
+        _core.run_inspector(
+            _read(fds["config"]), _read(fds["rules"]), fds["maps"], fds["events"], fds["control"]
+        )
     except Exception as error:
         # The extension's own errors are sentences; anything else is a mistake of ours and named in full.
         sentence = isinstance(error, OSError | RuntimeError)

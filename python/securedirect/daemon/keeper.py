@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,8 @@ _LINE_BYTES = 1 << 20
 _QUICK_DEATH = 2.0
 _MAX_PAUSE = 1.0
 _STOP_SECONDS = 1.0
+_RELOAD_SECONDS = 120.0
+"""More than compiling any rule set takes."""
 _SILENT_START_SECONDS = 1.0
 """An inspector that runs for so long without saying that it has started is taken to have."""
 
@@ -73,6 +76,7 @@ class Keeper:
         self._readers: set[asyncio.Task[None]] = set()
         self._ready = asyncio.Event()
         self._failure = ""
+        self._control: socket.socket | None = None
         self.state = "stopped"
         self.restarts = 0
         self.last_exit = ""
@@ -127,6 +131,7 @@ class Keeper:
                     process.kill()
                     await process.wait()
         self._process = None
+        self._hang_up()
         if self._readers:  # what it said last is worth having
             await asyncio.wait(self._readers, timeout=1)
         self.state = "stopped"
@@ -134,6 +139,45 @@ class Keeper:
         if self._rules_fd >= 0:
             os.close(self._rules_fd)
             self._rules_fd = -1
+
+    async def reload(self, rules: bytes) -> dict[str, Any]:
+        """Let the running inspector judge by another rule document, and later ones begin with it.
+
+        Returns ``rules``, ``left_out`` and ``ms``. HostError when it refuses or does not answer; then all
+        stays as it was. Not to be called again before it has returned.
+        """
+        control = self._control
+        again = "the old rules stay; try again in a moment"
+        if control is None or self.state != "running":
+            raise HostError(f"the inspector is {self.state}", again)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(_RELOAD_SECONDS):
+                await loop.sock_sendall(control, len(rules).to_bytes(8, "little"))
+                await loop.sock_sendall(control, rules)
+                line = b""
+                while not line.endswith(b"\n"):
+                    part = await loop.sock_recv(control, 65536)
+                    if not part:
+                        raise ConnectionResetError
+                    line += part
+        except (OSError, TimeoutError) as error:
+            # What it may still say would be taken for the answer to a later question.
+            if self._control is control:
+                self._hang_up()
+            why = "does not answer" if isinstance(error, TimeoutError) else "ended meanwhile"
+            raise HostError(f"the inspector {why}", again) from None
+        answer = json.loads(line)
+        if not answer.pop("ok"):
+            raise HostError(f"the inspector refuses the rules: {answer['error']}", "the old rules stay")
+        old, self._rules_fd = self._rules_fd, _memory_file("rules", rules)
+        os.close(old)
+        return dict(answer)
+
+    def _hang_up(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
 
     async def _spawn(self) -> asyncio.Task[None]:
         """Start a process with a pipe of its own (half a line of a dead one must not garble the next
@@ -143,7 +187,16 @@ class Keeper:
         with contextlib.suppress(OSError):  # a bound for unprivileged users; the default size will do
             fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         config_fd = _memory_file("config", json.dumps(self._config).encode())
-        fds = {"config": config_fd, "rules": self._rules_fd, "events": write_end, "maps": self._maps}
+        self._hang_up()
+        self._control, control = socket.socketpair()
+        self._control.setblocking(False)
+        fds = {
+            "config": config_fd,
+            "rules": self._rules_fd,
+            "events": write_end,
+            "control": control.fileno(),
+            "maps": self._maps,
+        }
         environment = {
             name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ
         }
@@ -154,7 +207,7 @@ class Keeper:
                 *self._command,
                 json.dumps(fds),
                 stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=(config_fd, self._rules_fd, write_end, *self._maps.values()),
+                pass_fds=(config_fd, self._rules_fd, write_end, control.fileno(), *self._maps.values()),
                 # Neither the terminal's signals nor the supervisor's end may take it along.
                 start_new_session=True,
                 env=environment,
@@ -166,6 +219,7 @@ class Keeper:
         finally:
             os.close(write_end)
             os.close(config_fd)
+            control.close()
         self.started = time.time()
         self._file.write(self._process.pid)
         reader = asyncio.StreamReader(limit=_LINE_BYTES)

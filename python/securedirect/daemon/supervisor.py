@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import os
 import pwd
@@ -26,14 +27,14 @@ from typing import Any, Protocol
 from securedirect.api.server import ControlServer, RequestError
 from securedirect.backends.health import NetworkProber, Prober, all_first, watch
 from securedirect.backends.pool import Backend, Pool
-from securedirect.config import Config
+from securedirect.config import Config, load_config
 from securedirect.config.load import KEY_BYTES, key_warning, read_key
 from securedirect.daemon import host
 from securedirect.daemon.instance import InspectorFile, InstanceLock
 from securedirect.daemon.keeper import COMMAND, Keeper
 from securedirect.daemon.kernel import DirectorFactory, KernelDirector, kernel_step, load_extension
 from securedirect.daemon.notify import notify
-from securedirect.errors import HostError
+from securedirect.errors import EXIT_CONFIG, ConfigError, HostError
 from securedirect.events.catalogue import EventId
 from securedirect.events.eve import EveLog, timestamp
 from securedirect.registry.attackers import AttackerRegistry
@@ -116,16 +117,20 @@ class Supervisor:
         self.mode = ""
         self.stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._passing: set[asyncio.Task[None]] = set()
         self._serving = False
+        self._messages: dict[int, str] = {}
+        self._reloading = asyncio.Lock()
+        self.generation = 1
+        """How many times rules were put in force, that at the start included."""
+        self.rules_since = time.time()
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises ConfigError or HostError when something stands in the way."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop.set)
-        loop.add_signal_handler(
-            signal.SIGHUP, lambda: _log.warning("SIGHUP is ignored: restart to read the configuration anew")
-        )
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
         async with contextlib.AsyncExitStack() as stack:
             await self._start(stack)
             if not self.stop.is_set():
@@ -140,7 +145,7 @@ class Supervisor:
         # What only looks comes first, so that most mistakes are found with nothing touched.
         self.interface = self.outside.check(config)
         self.rules = load_rules(config)
-        self.rule_counts = describe_rules(config, self.rules)
+        self._take_rules(config, self.rules)
         # Without a honeypot nobody shares the key: a random one makes nobody adopt anything.
         key = read_key(config.handoff.key_file) if config.adopts else os.urandom(KEY_BYTES)
         if config.adopts and (advice := key_warning(config.handoff.key_file)):
@@ -194,15 +199,14 @@ class Supervisor:
     async def _point_of_no_return(self, stack: contextlib.AsyncExitStack, key: bytes) -> None:
         """From here on the kernel does what the configuration says."""
         config = self.config
-        inspect = config.inspector.mode == "inspect"
-        messages = {entry.sid: entry.msg for entry in self.rules.entries}
+        inspect = config.inspector.mode != "off"
         registry = self.registry = AttackerRegistry(
             self.director,
             config.control.state_dir / "attackers.json",
             self.events,
             expiry=config.attackers.expiry,
             allow=config.attackers.allow,
-            signature=lambda sid: messages.get(sid, ""),
+            signature=lambda sid: self._messages.get(sid, ""),
         )
         with kernel_step("cannot configure the director"):
             self.director.configure(
@@ -297,10 +301,77 @@ class Supervisor:
             "adopt_key": key.hex(),
             "attacker_expiry": config.attackers.expiry,
             "without_timestamps": config.attackers.without_timestamps,
+            "observe": config.inspector.mode == "observe",
             "names": {str(machine.index): machine.name for machine in self.pool.backends},
             "uid": user.pw_uid,
             "gid": user.pw_gid,
         }
+
+    # Rules.
+
+    def _take_rules(self, config: Config, report: RuleReport) -> None:
+        self.rules = report
+        self.rule_counts = describe_rules(config, report)
+        self._messages = {entry.sid: entry.msg for entry in report.entries}
+
+    def _hung_up(self) -> None:
+        if self.state != "serving":
+            _log.warning("SIGHUP while %s is ignored", self.state)
+            return
+        task = asyncio.create_task(self._reload_by_signal(), name="reload")
+        self._passing.add(task)
+        task.add_done_callback(self._passing.discard)
+
+    async def _reload_by_signal(self) -> None:
+        with contextlib.suppress(RequestError):  # the log and an event tell
+            await self.reload("signal")
+
+    async def reload(self, by: str) -> dict[str, Any]:
+        """Read the configuration's ``[rules]`` and its files anew and judge by them from now on.
+
+        Requests that are held meanwhile are judged by the new rules. RequestError when they cannot be used;
+        then the old ones stay. Other changes of the configuration are named and wait for a restart.
+        """
+        if self.state != "serving":
+            raise RequestError(f"the director is {self.state}", "try again in a moment")
+        if self._reloading.locked():
+            raise RequestError("a reload is going on", "try again when it is done")
+        async with self._reloading:
+            began = time.monotonic()
+            try:
+                config = load_config(self.path)
+                # Reading tens of thousands of rules takes seconds, in which health checks go on.
+                report = await asyncio.to_thread(load_rules, config)
+                answer = await self.keeper.reload(report.document) if self.keeper else {}
+            except (ConfigError, HostError) as error:
+                code = EXIT_CONFIG if isinstance(error, ConfigError) else error.exit_code
+                message = str(dataclasses.replace(error, hint=""))
+                self.events.event(EventId.RELOAD_REFUSED, message=message, by=by)
+                _log.error("the rules were not reloaded, the old ones stay: %s", error)
+                raise RequestError(f"the old rules stay: {message}", error.hint, code) from None
+            later = _changed(self.config, config)
+            self.config = self.config.model_copy(update={"rules": config.rules})
+            self._take_rules(self.config, report)
+            self.generation += 1
+            self.rules_since = time.time()
+            result = {
+                "generation": self.generation,
+                "rules": self.rules.counts["loaded"],
+                "ms": round(1000 * (time.monotonic() - began)),
+                "compile_ms": answer.get("ms", 0),
+                "needs_restart": later,
+            }
+            self.events.event(
+                EventId.RULES_RELOADED,
+                generation=self.generation,
+                rules=result["rules"],
+                ms=result["ms"],
+                by=by,
+            )
+            _log.info("rules reloaded: %d loaded, generation %d", result["rules"], self.generation)
+            if later:
+                _log.warning("changes of %s need a restart", ", ".join(later))
+            return result
 
     # Background work.
 
@@ -315,9 +386,10 @@ class Supervisor:
             _log.error("%s ended: %s", task.get_name(), error, exc_info=error)
 
     async def _cancel_tasks(self) -> None:
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._passing]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self, backend: Backend, prober: Prober, first: asyncio.Event) -> None:
         await watch(
@@ -353,6 +425,7 @@ class Supervisor:
         return {
             "ping": lambda _: {"pid": os.getpid(), "state": self.state},
             "status": lambda _: self.status(),
+            "reload": lambda _: self.reload("operator"),
             "attackers.list": lambda _: {"attackers": self._registry().listed()},
             "attackers.add": self._add_attacker,
             "attackers.remove": self._remove_attacker,
@@ -390,6 +463,8 @@ class Supervisor:
         warnings = self.pool.warnings()
         if self.config.inspector.mode == "off":
             warnings.append("inspection is off: nothing is judged, attacks reach the servers")
+        if self.config.inspector.mode == "observe":
+            warnings.append("inspection only observes: attacks are reported, and reach the servers")
         if not self.rules.counts["loaded"]:
             warnings.append("no rule is loaded: nothing can be recognised as an attack")
         if self.events.lost:
@@ -428,6 +503,7 @@ class Supervisor:
                 "handoff": config.handoff.method,
             },
             "inspector": {
+                "mode": config.inspector.mode,
                 "state": keeper.state if keeper else "off",
                 "restarts": keeper.restarts if keeper else 0,
                 "last_exit": keeper.last_exit if keeper else "",
@@ -435,7 +511,11 @@ class Supervisor:
             },
             "servers": [backend.shown() for backend in self.pool.of("server")],
             "honeypots": [backend.shown() for backend in self.pool.of("honeypot")],
-            "rules": self.rule_counts,
+            "rules": {
+                **self.rule_counts,
+                "generation": self.generation,
+                "since": timestamp(self.rules_since),
+            },
             "attackers": len(self.registry.marks),
             "events": {
                 "file": str(self.events.path),
@@ -445,6 +525,15 @@ class Supervisor:
             "counters": {**counters, "drops": drops},
             "warnings": self._warnings(),
         }
+
+
+def _changed(old: Config, new: Config) -> list[str]:
+    """The tables other than ``rules`` that differ, as the file names them."""
+    return [
+        f"[{name}]"
+        for name in type(old).model_fields
+        if name != "rules" and getattr(old, name) != getattr(new, name)
+    ]
 
 
 def _version() -> str:

@@ -34,6 +34,11 @@ class EventId(StrEnum):
     and ``match`` (buffer, offset, length); ``server`` (spared) and ``honeypot`` (null: none is up), each with
     name and address; ``method``, ``adopted``; ``held_us``, ``handoff_us`` (microseconds the request was held,
     the handoff took); ``request`` (number on its connection, from 0), ``request_bytes``."""
+    OBSERVED = "observed"
+    """A request would have been diverted were this not only observed (``would_divert`` = true).
+
+    ``reason``, ``gid``, ``sid``, ``signature``, ``match``, ``server`` (it got the request), ``request``,
+    ``request_bytes`` as of a diversion. Once per request."""
     CONNECTION_RESET = "connection_reset"
     """The inspector ended a connection that it could not go on judging: ``reason``."""
     SOURCE_MARKED = "source_marked"
@@ -59,6 +64,11 @@ class EventId(StrEnum):
     INSPECTOR_RESTARTED = "inspector_restarted"
     """The inspector ended unasked and was started anew: ``reason``, ``pid`` (of the new one),
     ``restarts``."""
+    RULES_RELOADED = "rules_reloaded"
+    """Requests are judged by rules that were read anew: ``generation`` (1 = those of the start), ``rules``,
+    ``ms`` (it took), ``by`` (signal, operator)."""
+    RELOAD_REFUSED = "reload_refused"
+    """The rules on disk cannot be used, the old ones stay: ``message``, ``by``."""
     STARTED = "started"
     """The director serves: ``interface``, ``vip``, ``port``, ``rules``, ``taken_over``."""
     STOPPED = "stopped"
@@ -68,6 +78,7 @@ class EventId(StrEnum):
 INSPECTOR_EVENTS = frozenset(
     {
         EventId.DIVERSION,
+        EventId.OBSERVED,
         EventId.CONNECTION_RESET,
         EventId.INSPECTOR_STARTED,
         EventId.INSPECTOR_FAILED,

@@ -69,7 +69,7 @@ MISTAKES: list[tuple[str, str, int, int, str, str]] = [
     ("bool is no number", GOOD + "[health]\nrise = true\n", 9, 8, "whole number", ""),
     ("nan", GOOD + "[health]\ninterval = nan\n", 9, 12, "health.interval", ""),
     ("list element", GOOD + '[health]\nmethods = ["icmp",\n  "tpc"]\n', 10, 3, "'tpc'", "'tcp'"),
-    ("literal", GOOD + '[inspector]\nmode = "observe"\n', 9, 8, "inspect, off", ""),
+    ("literal", GOOD + '[inspector]\nmode = "watch"\n', 9, 8, "inspect, observe, off", ""),
     ("server name", GOOD.replace('"web1"', '"web 1"'), 6, 8, "web 1", ""),
     ("server address", GOOD.replace("0.2.11", "0.2.300"), 7, 11, "not an IPv4 address", ""),
     ("IPv6", GOOD.replace("192.0.2.11", "2001:db8::1"), 7, 11, "IPv6", ""),

@@ -120,9 +120,15 @@ class FakeProber:
 
 
 INSPECTOR = (
-    "import json, os, sys, time; fds = json.loads(sys.argv[-1]);"
+    "import json, os, socket, sys, time; fds = json.loads(sys.argv[-1]);"
     "said = {'event_type': 'securedirect', 'securedirect': {'event': 'inspector_started'}};"
-    "os.write(fds['events'], json.dumps(said).encode() + b'\\n'); time.sleep(60)"
+    "os.write(fds['events'], json.dumps(said).encode() + b'\\n')\n"
+    "control = socket.socket(fileno=fds['control'])\n"
+    "while length := control.recv(8, socket.MSG_WAITALL):\n"
+    "    rules = control.recv(int.from_bytes(length, 'little'), socket.MSG_WAITALL)\n"
+    "    answer = {'ok': b'refuse-me' not in rules, 'error': 'no', 'rules': 1, 'left_out': 0, 'ms': 1}\n"
+    "    control.sendall(json.dumps(answer).encode() + b'\\n')\n"
+    "time.sleep(60)"
 )
 
 

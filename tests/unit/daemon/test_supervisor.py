@@ -22,7 +22,7 @@ from securedirect.backends.health import TcpProfile
 from securedirect.config import load_config
 from securedirect.daemon.instance import INSPECTOR_MODULE, start_time
 from securedirect.daemon.supervisor import Supervisor
-from securedirect.errors import ConfigError, HostError
+from securedirect.errors import EXIT_CONFIG, EXIT_FAILURE, ConfigError, HostError
 
 CONFIG = """\
 [director]
@@ -200,6 +200,7 @@ def test_the_inspector_gets_what_it_needs(site: Site) -> None:
                 "adopt_key": "00" * 16,
                 "attacker_expiry": 86400.0,
                 "without_timestamps": "connection",
+                "observe": False,
                 "uid": user.pw_uid,
                 "gid": user.pw_gid,
                 "names": {"0": "web1", "1": "web2", "2": "honeypot1"},
@@ -402,5 +403,50 @@ def test_inspection_off_starts_no_inspector_and_says_so(site: Site) -> None:
             status = await site.ask("status")
             assert status["pids"]["inspector"] is None
             assert any("inspection is off" in warning for warning in status["warnings"])
+
+    asyncio.run(main())
+
+
+def test_rules_are_reloaded_and_refused(site: Site) -> None:
+    async def main() -> None:
+        async with site.running() as supervisor:
+            rules = site.folder / "one.rules"
+            rules.write_text(RULE + RULE.replace("x.cgi", "y.cgi").replace("sid:9", "sid:10"))
+            site.path.write_text(CONFIG.replace("hold_ms = 120", "hold_ms = 100"))
+            answer = await site.ask("reload")
+            assert (answer["generation"], answer["rules"]) == (2, 2)
+            assert answer["needs_restart"] == ["[inspector]"]
+            assert supervisor.config.inspector.hold_ms == 120
+            status = await site.ask("status")
+            assert (status["rules"]["generation"], status["rules"]["loaded"]) == (2, 2)
+            for wrong, said, code in (
+                ('alert tcp any any -> any 80 (content:"', "one.rules:1", EXIT_CONFIG),
+                (RULE.replace('msg:"X"', 'msg:"refuse-me"'), "refuses", EXIT_FAILURE),
+            ):
+                rules.write_text(wrong)
+                with pytest.raises(AnswerError) as refused:
+                    await site.ask("reload")
+                assert said in refused.value.message and refused.value.exit_code == code
+            assert (await site.ask("status"))["rules"]["loaded"] == 2
+            rules.write_text(RULE)
+            os.kill(os.getpid(), signal.SIGHUP)
+            await until(lambda: supervisor.generation == 3)
+            assert [n for n in site.names() if "reload" in n] == [
+                "rules_reloaded",
+                "reload_refused",
+                "reload_refused",
+                "rules_reloaded",
+            ]
+
+    asyncio.run(main())
+
+
+def test_observing_is_passed_on_and_warned_about(site: Site) -> None:
+    async def main() -> None:
+        site.path.write_text(CONFIG.replace("hold_ms = 120", 'mode = "observe"'))
+        async with site.running() as supervisor:
+            assert site.director.settings["inspect"] is True
+            assert supervisor.keeper is not None and supervisor.keeper._config["observe"] is True
+            assert any("observes" in warning for warning in (await site.ask("status"))["warnings"])
 
     asyncio.run(main())

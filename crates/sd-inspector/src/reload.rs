@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+//! New rules for a running inspector: the supervisor sends them over a stream socket, all queues judge by them from then on.
+//!
+//! A message is its length (8 bytes, little endian) and a rule document; the answer is one line of JSON, `{"ok": true, ...}`
+//! or `{"ok": false, "error": ...}`. Rules that are refused change nothing. Nothing here opens files or makes threads, so
+//! that it works in the sandbox.
+
+use sd_rules::RuleSet;
+use serde_json::{json, Value};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// A document longer than this is none of ours (all of ET has some 30 MB).
+const DOCUMENT_MAX: u64 = 1 << 30;
+
+/// The rules that are valid now. Queues look at the number, and take the rules when it has changed.
+pub struct Slot {
+    generation: AtomicU64,
+    rules: Mutex<Arc<RuleSet>>,
+}
+
+impl Slot {
+    pub fn new(rules: RuleSet) -> Slot {
+        Slot { generation: AtomicU64::new(1), rules: Mutex::new(Arc::new(rules)) }
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// The rules and a number that they have at least.
+    pub fn current(&self) -> (u64, Arc<RuleSet>) {
+        let number = self.generation();
+        (number, self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn replace(&self, rules: RuleSet) {
+        let new = Arc::new(rules);
+        let old = std::mem::replace(&mut *self.rules.lock().unwrap_or_else(PoisonError::into_inner), new);
+        self.generation.fetch_add(1, Ordering::Release);
+        // Freed here when no queue uses it any more; else by the last queue that lets go of it.
+        drop(old);
+    }
+}
+
+/// Take documents until the other end is closed (the supervisor has gone; judging goes on).
+pub fn serve(mut socket: UnixStream, slot: &Slot) {
+    while let Some(document) = receive(&mut socket) {
+        let mut answer = accept(document, slot).to_string();
+        answer.push('\n');
+        let told = socket.write_all(answer.as_bytes());
+        // Requests are judged meanwhile; one that needs an expression that is not built yet builds it.
+        slot.current().1.warm();
+        if told.is_err() {
+            return;
+        }
+    }
+}
+
+fn receive(socket: &mut UnixStream) -> Option<Vec<u8>> {
+    let mut length = [0; 8];
+    socket.read_exact(&mut length).ok()?;
+    let length = u64::from_le_bytes(length);
+    if length > DOCUMENT_MAX {
+        return None;
+    }
+    let mut document = Vec::new();
+    socket.take(length).read_to_end(&mut document).ok()?;
+    (document.len() as u64 == length).then_some(document)
+}
+
+fn accept(document: Vec<u8>, slot: &Slot) -> Value {
+    let began = Instant::now();
+    match RuleSet::from_json(&document) {
+        Ok((rules, left_out)) => {
+            let count = rules.len();
+            slot.replace(rules);
+            json!({"ok": true, "rules": count, "left_out": left_out.len(), "ms": began.elapsed().as_millis() as u64})
+        }
+        Err(error) => json!({"ok": false, "error": error.to_string()}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: &[u8] = br#"{"version":1,"services":[],"rules":[]}"#;
+
+    fn ask(socket: &mut UnixStream, document: &[u8]) -> Value {
+        socket.write_all(&(document.len() as u64).to_le_bytes()).unwrap();
+        socket.write_all(document).unwrap();
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while line.last() != Some(&b'\n') {
+            socket.read_exact(&mut byte).unwrap();
+            line.push(byte[0]);
+        }
+        serde_json::from_slice(&line).unwrap()
+    }
+
+    #[test]
+    fn good_rules_are_taken_and_bad_ones_change_nothing() {
+        let slot = Arc::new(Slot::new(RuleSet::from_json(NONE).unwrap().0));
+        let (mut here, there) = UnixStream::pair().unwrap();
+        let served = {
+            let slot = slot.clone();
+            std::thread::spawn(move || serve(there, &slot))
+        };
+        let first = Arc::downgrade(&slot.current().1);
+        assert_eq!(ask(&mut here, b"no rules")["ok"], false);
+        assert_eq!(slot.generation(), 1);
+        assert!(first.upgrade().is_some());
+        assert_eq!(ask(&mut here, NONE)["ok"], true);
+        assert_eq!(slot.generation(), 2);
+        assert!(first.upgrade().is_none(), "the old rules are gone");
+        drop(here);
+        served.join().unwrap();
+    }
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Captures made here, in all their forms, and what is said of them.
+
+use super::*;
+use sd_engine::packet::MAX_FRAME;
+
+const ATTACK: &[u8] = b"GET /cgi-bin/phf?x HTTP/1.1\r\nHost: shop\r\n\r\n";
+const GOOD: &[u8] = b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n";
+const CLIENT: ([u8; 4], u16) = ([198, 51, 100, 11], 40000);
+const SERVICE: ([u8; 4], u16) = ([192, 0, 2, 100], 80);
+
+fn rules() -> Arc<RuleSet> {
+    let hex: String = "/cgi-bin/phf".bytes().map(|b| format!("{b:02x}")).collect();
+    let document = json!({"version": 1, "services": [], "rules": [{
+        "gid": 1, "sid": 886, "rev": 1, "msg": "phf", "classtype": "web-application-attack", "category": "Attack",
+        "priority": 1, "action": "divert", "file": "t.rules", "line": 1, "scope": "http",
+        "options": [{"kind": "content", "buffer": "http_uri", "bytes": hex, "nocase": false}]}]});
+    Arc::new(RuleSet::from_json(&serde_json::to_vec(&document).unwrap()).unwrap().0)
+}
+
+fn options() -> Options {
+    Options { ports: vec![80], ignore_checksums: false, observe: false, hold_bytes: 8192, hold_ms: 150, depth: 1 << 20 }
+}
+
+/// An Ethernet frame of the client.
+fn frame(seq: u32, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let mut out = vec![0; MAX_FRAME];
+    let n = Template::between(CLIENT, SERVICE).build_with(&mut out, [1; 6], seq, flags, &[], payload);
+    out.truncate(n);
+    out
+}
+
+struct Pcap {
+    big: bool,
+    nanoseconds: bool,
+    link: u32,
+    bytes: Vec<u8>,
+}
+
+impl Pcap {
+    fn new(big: bool, nanoseconds: bool, link: u32) -> Pcap {
+        let mut pcap = Pcap { big, nanoseconds, link, bytes: Vec::new() };
+        pcap.word(if nanoseconds { 0xa1b2_3c4d } else { 0xa1b2_c3d4 });
+        for word in [0x0002_0004, 0, 0, 65_535, link] {
+            pcap.word(word);
+        }
+        pcap
+    }
+
+    fn word(&mut self, word: u32) {
+        self.bytes.extend(if self.big { word.to_be_bytes() } else { word.to_le_bytes() });
+    }
+
+    fn add(&mut self, micros: u32, frame: &[u8]) {
+        let mut record = Vec::new();
+        match self.link {
+            1 => record.extend_from_slice(frame),
+            113 => {
+                record.extend_from_slice(&[0; 14]);
+                record.extend_from_slice(&frame[12..]);
+            }
+            276 => {
+                record.extend_from_slice(&frame[12..14]);
+                record.extend_from_slice(&[0; 18]);
+                record.extend_from_slice(&frame[14..]);
+            }
+            0 => {
+                record.extend_from_slice(&[2, 0, 0, 0]);
+                record.extend_from_slice(&frame[14..]);
+            }
+            _ => record.extend_from_slice(&frame[14..]),
+        }
+        self.word(1_700_000_000);
+        self.word(if self.nanoseconds { micros * 1000 } else { micros });
+        self.word(record.len() as u32);
+        self.word(record.len() as u32);
+        self.bytes.extend(record);
+    }
+
+    fn judged(&self, options: &Options) -> (Vec<Value>, Summary) {
+        let mut events = Vec::new();
+        let summary = replay(&self.bytes[..], rules(), options, &mut |event| {
+            events.push(event.clone());
+            true
+        });
+        (events, summary.unwrap())
+    }
+}
+
+fn kinds(events: &[Value]) -> Vec<String> {
+    events
+        .iter()
+        .map(|e| match e["event_type"].as_str() {
+            Some("alert") => format!("alert {}", e["alert"]["signature_id"]),
+            _ => e["securedirect"]["event"].as_str().unwrap_or_default().to_owned(),
+        })
+        .collect()
+}
+
+#[test]
+fn every_form_of_file_says_the_same() {
+    for link in [1, 101, 12, 113, 276, 0, 228] {
+        for (big, nanoseconds) in [(false, false), (true, false), (false, true), (true, true)] {
+            let mut pcap = Pcap::new(big, nanoseconds, link);
+            pcap.add(1, &frame(99, SYN, b""));
+            pcap.add(2, &frame(100, ACK, ATTACK));
+            let (events, summary) = pcap.judged(&options());
+            assert_eq!(kinds(&events), ["alert 886", "diversion"], "{link} {big} {nanoseconds}");
+            assert_eq!(events[0]["timestamp"], "2023-11-14T22:13:20.000002+0000");
+            assert_eq!(events[0]["src_ip"], "198.51.100.11");
+            assert_eq!(events[1]["securedirect"]["sid"], 886);
+            assert_eq!((summary.packets, summary.flows, summary.midstream), (2, 1, 0));
+        }
+    }
+}
+
+#[test]
+fn connections_without_a_beginning_and_requests_out_of_order() {
+    let mut pcap = Pcap::new(false, false, 1);
+    pcap.add(1, &frame(1000, ACK, GOOD));
+    let at = 1000 + GOOD.len() as u32;
+    pcap.add(2, &frame(at + 10, ACK, &ATTACK[10..]));
+    pcap.add(3, &frame(at, ACK, &ATTACK[..10]));
+    let (events, summary) = pcap.judged(&options());
+    assert_eq!(kinds(&events), ["alert 886", "diversion"]);
+    assert_eq!(events[0]["tx_id"], 1);
+    assert_eq!(summary.midstream, 1);
+}
+
+#[test]
+fn wrong_checksums_are_counted_or_ignored() {
+    let mut pcap = Pcap::new(false, false, 1);
+    let mut bad = frame(100, ACK, ATTACK);
+    bad[50] ^= 0xff;
+    pcap.add(1, &frame(99, SYN, b""));
+    pcap.add(2, &bad);
+    let (events, summary) = pcap.judged(&options());
+    assert!(events.is_empty());
+    assert_eq!(summary.skipped["bad_checksum"], 1);
+    let (events, _) = pcap.judged(&Options { ignore_checksums: true, ..options() });
+    assert_eq!(events.len(), 2);
+}
+
+#[test]
+fn observing_goes_on_after_an_attack() {
+    let mut pcap = Pcap::new(false, false, 1);
+    pcap.add(1, &frame(100, ACK, ATTACK));
+    pcap.add(2, &frame(100 + ATTACK.len() as u32, ACK, ATTACK));
+    let (events, summary) = pcap.judged(&options());
+    assert_eq!(kinds(&events), ["alert 886", "diversion"]);
+    assert_eq!(summary.skipped["diverted"], 1);
+    let (events, summary) = pcap.judged(&Options { observe: true, ..options() });
+    assert_eq!(kinds(&events), ["alert 886", "observed", "alert 886", "observed"]);
+    assert_eq!(events[0]["would_divert"], true);
+    assert_eq!(summary.counters["would_divert"], 2);
+}
+
+#[test]
+fn what_waits_for_the_end_is_judged_at_the_end() {
+    let mut pcap = Pcap::new(false, false, 1);
+    pcap.add(1, &frame(100, ACK, &ATTACK[..ATTACK.len() - 4]));
+    let (events, _) = pcap.judged(&options());
+    assert_eq!(kinds(&events), ["alert 886", "diversion"]);
+}
+
+#[test]
+fn vlan_tags_and_other_ports() {
+    let mut pcap = Pcap::new(false, false, 1);
+    let mut tagged = frame(100, ACK, ATTACK);
+    tagged.splice(12..12, [0x88, 0xa8, 0, 1, 0x81, 0, 0, 2]);
+    pcap.add(1, &tagged);
+    assert_eq!(pcap.judged(&options()).0.len(), 2);
+    let (events, summary) = pcap.judged(&Options { ports: vec![8080], ..options() });
+    assert!(events.is_empty());
+    assert_eq!(summary.skipped["not_service"], 1);
+    assert_eq!(pcap.judged(&Options { ports: vec![], ..options() }).0.len(), 2);
+}
+
+#[test]
+fn ipv6_keeps_its_addresses() {
+    let v4 = frame(100, ACK, ATTACK);
+    let mut ip = vec![0x60, 0, 0, 0, 0, (v4.len() - 34) as u8, 6, 64];
+    ip.extend(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).octets());
+    ip.extend(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2).octets());
+    ip.extend_from_slice(&v4[34..]);
+    let mut pcap = Pcap::new(false, false, 229);
+    pcap.add(1, &[&[0; 14], &ip[..]].concat());
+    let (events, _) = pcap.judged(&Options { ignore_checksums: true, ..options() });
+    assert_eq!(events[0]["src_ip"], "2001:db8::1");
+    assert_eq!(events[1]["dest_ip"], "2001:db8::2");
+}
+
+#[test]
+fn damaged_files_are_told() {
+    let said = |bytes: &[u8]| replay(bytes, rules(), &options(), &mut |_| true).err().unwrap_or_default();
+    assert!(said(b"").contains("too short"));
+    assert!(said(&[0x0a, 0x0d, 0x0d, 0x0a].repeat(8)).contains("pcapng"));
+    let mut pcap = Pcap::new(false, false, 1);
+    pcap.add(1, &frame(100, ACK, ATTACK));
+    let whole = pcap.bytes.clone();
+    for cut in 24..whole.len() {
+        pcap.bytes = whole[..cut].to_vec();
+        let (events, summary) = pcap.judged(&options());
+        assert_eq!((events.len(), summary.cut_short), (0, cut > 24));
+    }
+    let mut huge = whole;
+    huge[24 + 8..24 + 12].fill(0xff);
+    assert!(said(&huge).contains("damaged"));
+    let odd = Pcap::new(false, false, 147).bytes;
+    assert!(said(&odd).contains("link type 147"));
+}

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``securedirect reload``: a running director reads its rules anew."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from securedirect.api.client import ask, find_socket
+
+_SECONDS = 300.0
+"""Tens of thousands of rules take some ten seconds to read."""
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  securedirect check -c securedirect.toml && securedirect reload
+  kill -HUP PID     does the same; the log says how it ended"""
+)
+@click.option(
+    "--socket",
+    type=click.Path(path_type=Path),
+    help="Control socket. Default: the running lab's, else /run/securedirect/control.sock.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(socket: Path | None, as_json: bool) -> None:
+    """Let a running director read its rules anew.
+
+    It reads the configuration's [rules] and the files named there. No request is lost, held requests are
+    judged by the new rules. Rules that cannot be used change nothing: the old ones stay. Everything else in
+    the configuration needs a restart.
+    """
+    result = ask(find_socket(socket), "reload", seconds=_SECONDS)
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    print(f"{result['rules']} rules loaded in {result['ms'] / 1000:.1f} s, generation {result['generation']}")
+    if result["needs_restart"]:
+        print(f"warning: changes of {', '.join(result['needs_restart'])} need a restart", file=sys.stderr)

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judges the traffic of a capture and gathers what was said of it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from securedirect.config.model import InspectorTable
+from securedirect.daemon.kernel import load_extension
+from securedirect.errors import HostError
+
+
+def replay_capture(
+    capture: Path,
+    document: bytes,
+    emit: Callable[[str], object],
+    *,
+    ports: Sequence[int] = (80,),
+    ignore_checksums: bool = False,
+    observe: bool = False,
+    inspector: InspectorTable | None = None,
+) -> dict[str, Any]:
+    """Judge ``capture`` (pcap) with the rule ``document``; ``emit`` gets each event as a line of JSON.
+
+    ``ports``: the service's; none = every TCP connection. ``inspector``: for the time and bytes that requests
+    are held (the defaults of the configuration). Returns what the capture had: ``packets``, ``flows``,
+    ``midstream``, ``skipped`` and ``counters`` by name, ``cut_short``. HostError when it cannot be read.
+    """
+    table = inspector or InspectorTable()
+    options = {
+        "ports": list(ports),
+        "ignore_checksums": ignore_checksums,
+        "observe": observe,
+        "hold_bytes": table.hold_bytes,
+        "hold_ms": table.hold_ms,
+        "depth": table.depth,
+    }
+    try:
+        capture.open("rb").close()
+    except OSError as error:
+        raise HostError(f"cannot read {capture}: {error.strerror}", "name a pcap file") from None
+    try:
+        summary = load_extension().replay(str(capture), document, json.dumps(options).encode(), emit)
+    except ValueError as error:
+        raise HostError(f"{capture}: {error}") from None
+    result = json.loads(summary)
+    assert isinstance(result, dict)
+    return result
+
+
+@dataclass
+class Digest:
+    """Events as a person wants them: alerts by rule, diversions one by one. ``add`` each line."""
+
+    alerts: Counter[tuple[int, int, str]] = field(default_factory=Counter)
+    diversions: list[str] = field(default_factory=list)
+    observed: int = 0
+
+    def add(self, line: str) -> None:
+        """Take an event in. Diversions beyond the first thousand are only counted."""
+        event = json.loads(line)
+        if event["event_type"] == "alert":
+            alert = event["alert"]
+            self.alerts[alert["gid"], alert["signature_id"], alert["signature"]] += 1
+            return
+        own = event["securedirect"]
+        if own["event"] == "observed":
+            self.observed += 1
+        if own["event"] in ("diversion", "observed") and len(self.diversions) < 1000:
+            why = f"sid {own['sid']} {own['signature']}" if own["reason"] == "rule" else own["reason"]
+            source = f"{event['src_ip']}:{event['src_port']}"
+            target = f"{event['dest_ip']}:{event['dest_port']}"
+            when = event["timestamp"][:23].replace("T", " ")
+            self.diversions.append(
+                f"{when}  {source} -> {target}  request {own['request']}: {why.replace('_', ' ')}"
+            )
+
+    def text(self, summary: dict[str, Any]) -> str:
+        """The overview. ``summary``: of ``replay_capture``."""
+        counters = summary["counters"]
+        diverted = counters.get("connections_diverted", 0)
+        lines = [
+            f"packets      {summary['packets']:>9,}",
+            f"connections  {summary['flows']:>9,}"
+            + (f"   ({summary['midstream']:,} from their middle on)" if summary["midstream"] else ""),
+            f"requests     {counters.get('requests_inspected', 0):>9,}",
+            f"alerts       {counters.get('alerts', 0):>9,}",
+            f"diversions   {diverted:>9,}"
+            + (f"   ({self.observed:,} requests would have been diverted)" if self.observed else ""),
+        ]
+        dropped = {name: count for name, count in counters.items() if name.startswith("drop_")}
+        ignored = {**summary["skipped"], **dropped}
+        if ignored:
+            lines += ["", "packets that were not judged"]
+            lines += [
+                f"  {count:>9,}  {name.removeprefix('drop_').replace('_', ' ')}"
+                for name, count in sorted(ignored.items(), key=lambda item: -item[1])
+            ]
+        if self.alerts:
+            lines += ["", "alerts by rule"]
+            lines += [
+                f"  {count:>9,}  {gid}:{sid}  {message}"
+                for (gid, sid, message), count in self.alerts.most_common()
+            ]
+        if self.diversions:
+            lines += ["", "would be diverted" if self.observed else "diverted"]
+            lines += [f"  {line}" for line in self.diversions]
+        return "\n".join(lines)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Says in words what a rule of the rule document looks for, one line for each of its options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_PLACES = ("offset", "depth", "distance", "within")
+_FLAGS = ("nocase", "startswith", "endswith", "relative", "dotall", "multiline", "extended", "anchored")
+
+
+def describe(rule: dict[str, Any]) -> list[str]:
+    """One line for each option of ``rule``, in their order."""
+    return [_line(option) for option in rule["options"]]
+
+
+def _line(option: dict[str, Any]) -> str:
+    kind, buffer = option["kind"], option.get("buffer", "")
+    no = "no " if option.get("negated") else ""
+    match kind:
+        case "content":
+            return f"{buffer}: {no}{_bytes(option['bytes'])}{_how(option)}"
+        case "pcre":
+            return f"{buffer}: {no}match of /{_bytes(option['pattern'])[1:-1]}/{_how(option)}"
+        case "urilen" | "bsize":
+            after = " after the last match" if option.get("relative") else ""
+            return f"{buffer}: length{after} {option['op']} {option['value']}"
+        case "isdataat":
+            what = "more bytes after the last match" if option["relative"] else "bytes and one more"
+            return f"{buffer}: {no}{option['value']} {what}"
+        case "dsize":
+            return f"segment: payload {option['op']} {option['value']} bytes"
+        case "flags":
+            return f"segment: TCP flags {option['mode']} {option['set']}"
+        case "ack" | "seq":
+            return f"segment: {kind} number {option['value']}"
+        case "byte_test":
+            return f"{buffer}: {_number(option)} is {'not ' if no else ''}{option['op']} {option['value']}"
+        case "byte_jump":
+            return f"{buffer}: goes on {_number(option)} times {option['multiplier']} further"
+        case "byte_extract":
+            math = option.get("math")
+            more = f" {math['op']} {math['value']}" if math else ""
+            return f"{buffer}: {option['name']} is {_number(option)}{more}"
+        case "base64_decode":
+            inner = "; ".join(_line({**one, "buffer": "decoded"}) for one in option["options"])
+            return f"{buffer}: what stands there in base64 has {inner}"
+        case "flowbits":
+            names = (" or " if option["any"] else " and ").join(option["bits"])
+            return f"connection: {option['command']} {names}"
+        case "xbits":
+            return f"source: {option['command']} {option['name']}"
+        case "count":
+            whose = "of one source" if option["track"] == "source" else "of all sources"
+            return f"count ({option['how']}): {option['count']} matches {whose} in {option['seconds']} s"
+    return str(kind)
+
+
+def _bytes(text: str) -> str:
+    """Bytes in hexadecimal as quoted text, others than printable ones as \\xHH."""
+    return '"' + "".join(chr(b) if 32 <= b < 127 else f"\\x{b:02x}" for b in bytes.fromhex(text)) + '"'
+
+
+def _how(option: dict[str, Any]) -> str:
+    said = [name for name in _FLAGS if option.get(name)]
+    said += [f"{name} {option[name]}" for name in _PLACES if option.get(name) is not None]
+    return f" ({', '.join(said)})" if said else ""
+
+
+def _number(option: dict[str, Any]) -> str:
+    where = "after the last match" if option["relative"] else "from the start"
+    form = option.get("base") or option.get("endian", "big")
+    return f"the number of {option['bytes']} bytes ({form}) {option['offset']} {where}"

@@ -39,7 +39,7 @@ backend servers
 
 
 def modsecurity_rules(folder: Path) -> str:
-    """Debian's recommended settings (its audit log of relevant transactions too) and Core Rule Set, blocking."""
+    """Debian's settings (with their audit log of relevant transactions) and its Core Rule Set, blocking."""
     return f"""# Written by `securedirect bench`.
 Include {MODSECURITY_BASE}
 SecRuleEngine On

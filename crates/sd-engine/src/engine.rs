@@ -8,7 +8,7 @@ use crate::handoff::{adopt_option, Agreed};
 use crate::host::{self, flag, generation, Diversion, Host, Meta};
 use crate::packet::{self, Malformed, Segment, Template, ACK, FIN, MAX_FRAME, PSH, RST};
 use crate::stream::{distance, Refused, Stream};
-use sd_rules::{Action, Limits, Match, PacketFacts, RuleSet, Scratch, Step, Transaction};
+use sd_rules::{Action, Limits, Match, PacketFacts, RuleSet, RuleState, Scratch, Step, Transaction};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -40,6 +40,8 @@ const ANSWER_TO_EXPECT: i32 = 64;
 const CONFIRM_MAX: u64 = 1_000 * MS;
 /// A connection without held bytes is forgotten after this; the flow table remembers what matters.
 const FORGET_IDLE: u64 = 10_000 * MS;
+/// Bits and counts that rules may keep of sources.
+pub const RULE_STATE: usize = 65_536;
 const SWEEP_EVERY: u64 = 1_000 * MS;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +106,8 @@ struct Core {
     config: Config,
     limits: Limits,
     rules: Arc<RuleSet>,
+    /// What rules remember of sources: bits and counts.
+    state: Arc<RuleState>,
     scratch: Scratch,
     matches: Vec<Match>,
     timers: BinaryHeap<Reverse<(u64, u32, u16)>>,
@@ -134,6 +138,7 @@ impl Engine {
                 config,
                 limits,
                 rules,
+                state: Arc::new(RuleState::new(RULE_STATE)),
                 scratch: Scratch::default(),
                 matches: Vec::new(),
                 timers: BinaryHeap::new(),
@@ -148,6 +153,12 @@ impl Engine {
     /// From the next call on, judge by these rules: what is held is judged anew, a verdict that was given stands.
     pub fn use_rules(&mut self, rules: Arc<RuleSet>) {
         self.core.rules = rules;
+    }
+
+    /// Count and remember together with other engines.
+    pub fn sharing(mut self, state: Arc<RuleState>) -> Engine {
+        self.core.state = state;
+        self
     }
 
     pub fn connections(&self) -> usize {
@@ -230,6 +241,7 @@ impl Engine {
         }
         if now.saturating_sub(self.core.swept) >= SWEEP_EVERY {
             self.core.swept = now;
+            self.core.state.set_time(now / MS);
             self.sweep(now, host);
         }
     }
@@ -318,6 +330,7 @@ impl Core {
             observed: false,
         });
         c.template.set_source_mac(self.config.own_mac);
+        c.transaction.set_source(&self.state, u128::from(u32::from_be_bytes(c.template.client())));
         if owner & flag::MOVING != 0 {
             // The predecessor had handed it over and was about to give it to XDP.
             host.or_owner(meta.flow, flag::DIVERTED);
@@ -480,7 +493,13 @@ impl Core {
         true
     }
 
-    fn judge_segment<H: Host>(&mut self, c: &mut Connection, payload: &[u8], segment: &Segment, host: &mut H) -> Judged {
+    fn judge_segment<H: Host>(
+        &mut self,
+        c: &mut Connection,
+        payload: &[u8],
+        segment: &Segment,
+        host: &mut H,
+    ) -> Judged {
         let facts = PacketFacts {
             payload,
             flags: segment.flags,
@@ -516,9 +535,7 @@ impl Core {
             });
         }
         match decided {
-            Some((reason, place)) if self.diverts(c, &reason, Some(place), host) => {
-                Judged::Divert(reason, Some(place))
-            }
+            Some((reason, place)) if self.diverts(c, &reason, Some(place), host) => Judged::Divert(reason, Some(place)),
             _ => Judged::Forward(c.stream.sent()),
         }
     }

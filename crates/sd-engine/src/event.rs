@@ -96,16 +96,7 @@ pub enum Event {
         request: u32,
     },
     /// What would have been a diversion if this were not only observed.
-    WouldDivert {
-        flow: FlowId,
-        reason: Reason,
-        place: Option<Place>,
-        server: u16,
-        request_bytes: usize,
-        request: u32,
-    },
+    WouldDivert { flow: FlowId, reason: Reason, place: Option<Place>, server: u16, request_bytes: usize, request: u32 },
     /// A flow caught in the middle of a request when the inspector was restarted.
-    Reset {
-        flow: FlowId,
-    },
+    Reset { flow: FlowId },
 }

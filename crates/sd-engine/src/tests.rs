@@ -592,7 +592,10 @@ fn a_verdict_outlives_the_rules_that_gave_it() {
     b.pass_time(1500);
     assert_eq!(b.world.received(SERVER), GOOD);
     let diversions = b.world.diversions();
-    assert!(matches!(diversions[..], [Event::Diversion { reason: Reason::Rule(r), .. }] if r.sid == 1), "{diversions:?}");
+    assert!(
+        matches!(diversions[..], [Event::Diversion { reason: Reason::Rule(r), .. }] if r.sid == 1),
+        "{diversions:?}"
+    );
 }
 
 #[test]
@@ -688,4 +691,25 @@ proptest! {
             prop_assert_eq!(&server[..], &stream[..]);
         }
     }
+}
+
+#[test]
+fn rules_that_count_do_so_by_source_across_connections() {
+    let content = "2f6c6f67696e"; // /login
+    let document = serde_json::json!({"version": 1, "services": [], "rules": [{
+        "gid": 1, "sid": 7, "rev": 1, "msg": "many logins", "classtype": "web-application-attack",
+        "category": "Web Application Attack", "priority": 1, "action": "alert", "file": "t.rules", "line": 1, "scope": "http",
+        "options": [{"kind": "content", "buffer": "http_uri", "bytes": content, "nocase": false},
+                    {"kind": "count", "how": "threshold", "count": 3, "seconds": 60, "track": "source"}]}]});
+    let (set, refused) = RuleSet::from_json(&serde_json::to_vec(&document).unwrap()).unwrap();
+    assert!(refused.is_empty(), "{refused:?}");
+    let mut b = Bench::new();
+    b.engine = Engine::new(config(Method::Adopt), Arc::new(set));
+    b.pass_time(1);
+    const LOGIN: &[u8] = b"GET /login HTTP/1.1\r\nHost: s\r\n\r\n";
+    for flow_number in 10..13 {
+        b.world.flows.insert(flow_number, flow(ISN));
+        b.segment_from(flow_number, 0, LOGIN, ACK, false);
+    }
+    assert_eq!(b.world.counter(Counter::AlertsRaised), 1, "the third within the time");
 }

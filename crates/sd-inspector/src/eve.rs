@@ -26,12 +26,7 @@ pub struct Machines {
 }
 
 /// Write events until all senders are gone. A reader that has gone away (supervisor killed) costs the events only.
-pub fn write_events(
-    receiver: &Receiver<Stamped>,
-    mut to: File,
-    machines: &Machines,
-    counters: &Arc<SharedCounters>,
-) {
+pub fn write_events(receiver: &Receiver<Stamped>, mut to: File, machines: &Machines, counters: &Arc<SharedCounters>) {
     let mut line = Vec::new();
     while let Ok((when, event)) = receiver.recv() {
         line.clear();

@@ -106,6 +106,7 @@ pub fn run(
         counters: Arc::new(SharedCounters::open(map("inspected")?).map_err(text)?),
         attackers: Arc::new(Attackers::open(map("attackers")?).map_err(text)?),
         expiry_ns: (config.attacker_expiry * 1e9) as u64,
+        state: Arc::new(sd_rules::RuleState::new(sd_engine::RULE_STATE)),
     };
     let engine = EngineConfig {
         hold_bytes: config.hold_bytes,

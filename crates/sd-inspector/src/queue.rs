@@ -30,6 +30,8 @@ pub struct Shared {
     pub counters: Arc<SharedCounters>,
     pub attackers: Arc<Attackers>,
     pub expiry_ns: u64,
+    /// What rules remember of sources, all queues together.
+    pub state: Arc<sd_rules::RuleState>,
 }
 
 struct QueueHost<'a> {
@@ -43,7 +45,7 @@ struct QueueHost<'a> {
 pub fn run(xsk: Xsk, shared: &Shared, config: Config, slot: &Slot, events: SyncSender<Stamped>) {
     let own_mac = config.own_mac;
     let (mut generation, rules) = slot.current();
-    let mut engine = Engine::new(config, rules);
+    let mut engine = Engine::new(config, rules).sharing(shared.state.clone());
     let mut host = QueueHost { xsk, shared, events, random: seed() };
     let mut batch = Vec::with_capacity(64);
     let mut copy = [0u8; FRAME_MAX];

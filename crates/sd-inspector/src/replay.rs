@@ -509,8 +509,7 @@ impl Replay<'_> {
         self.number += 1;
         self.summary.flows += 1;
         self.summary.midstream += u64::from(!begins);
-        let template =
-            Template::between((self.short(key.0 .0), key.0 .1), (self.short(key.1 .0), key.1 .1));
+        let template = Template::between((self.short(key.0 .0), key.0 .1), (self.short(key.1 .0), key.1 .1));
         let flow = Flow {
             key,
             template,

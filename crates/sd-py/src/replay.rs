@@ -18,15 +18,8 @@ fn compile(document: &[u8]) -> PyResult<RuleSet> {
 /// Judge a capture; `emit` gets each event as a line of JSON. Returns the summary as JSON.
 #[pyfunction]
 #[pyo3(signature = (file, rules, options, emit))]
-pub fn replay(
-    py: Python<'_>,
-    file: PathBuf,
-    rules: &[u8],
-    options: &[u8],
-    emit: Py<PyAny>,
-) -> PyResult<String> {
-    let options: Options =
-        serde_json::from_slice(options).map_err(|error| PyValueError::new_err(error.to_string()))?;
+pub fn replay(py: Python<'_>, file: PathBuf, rules: &[u8], options: &[u8], emit: Py<PyAny>) -> PyResult<String> {
+    let options: Options = serde_json::from_slice(options).map_err(|error| PyValueError::new_err(error.to_string()))?;
     let file = BufReader::with_capacity(1 << 20, File::open(file)?);
     py.detach(|| {
         let rules = Arc::new(compile(rules)?);

@@ -94,6 +94,9 @@ impl Rule {
     }
 }
 
+/// So few rules are asked directly: their tests of size and flags cost less than a look at the payload.
+const FEW: usize = 8;
+
 /// Judges one segment by the rules of scope `packet`; appends each rule that matches once.
 pub fn judge_packet(rules: &RuleSet, scratch: &mut Scratch, facts: &PacketFacts<'_>, out: &mut Vec<Match>) {
     if !rules.has_packet_rules() {
@@ -101,10 +104,14 @@ pub fn judge_packet(rules: &RuleSet, scratch: &mut Scratch, facts: &PacketFacts<
     }
     let candidates = scratch.packet_candidates();
     candidates.clear();
-    candidates.extend_from_slice(&rules.packet_always);
-    rules.packet_prefilter.scan(facts.payload, 0, |rule| candidates.push(rule));
-    candidates.sort_unstable();
-    candidates.dedup();
+    if rules.packet_rules.len() <= FEW {
+        candidates.extend_from_slice(&rules.packet_rules);
+    } else {
+        candidates.extend_from_slice(&rules.packet_always);
+        rules.packet_prefilter.scan(facts.payload, 0, |rule| candidates.push(rule));
+        candidates.sort_unstable();
+        candidates.dedup();
+    }
     'candidates: for &id in candidates.iter() {
         let rule = &rules.rules[id as usize];
         if rule.ports.as_ref().is_some_and(|ports| !ports.allow(facts.dst_port)) || !rule.packet_tests_hold(facts) {

@@ -67,6 +67,8 @@ pub struct RuleSet {
     /// Rules that every request is a candidate for, and likewise every segment.
     pub(crate) always: Vec<u32>,
     pub(crate) packet_always: Vec<u32>,
+    /// All rules of scope `packet`.
+    pub(crate) packet_rules: Vec<u32>,
     /// Buffers that some rule looks at.
     pub(crate) used: [bool; Buffer::COUNT],
     /// Buffers of the head that have a prefilter.
@@ -159,6 +161,7 @@ struct Compiler {
     packet_filter: PrefilterBuilder,
     always: Vec<u32>,
     packet_always: Vec<u32>,
+    packet_rules: Vec<u32>,
     used: [bool; Buffer::COUNT],
     bits: HashMap<String, u32>,
     stats: RuleSetStats,
@@ -173,6 +176,7 @@ impl Compiler {
             packet_filter: PrefilterBuilder::default(),
             always: Vec::new(),
             packet_always: Vec::new(),
+            packet_rules: Vec::new(),
             used: [false; Buffer::COUNT],
             bits: HashMap::new(),
             stats: RuleSetStats::default(),
@@ -283,6 +287,9 @@ impl Compiler {
             (None, true) => self.packet_always.push(id),
             (None, false) => self.always.push(id),
         }
+        if packet {
+            self.packet_rules.push(id);
+        }
         self.stats.packet += usize::from(packet);
         self.rules.push(Rule {
             parts,
@@ -345,6 +352,7 @@ impl Compiler {
             packet_prefilter,
             always: self.always,
             packet_always: self.packet_always,
+            packet_rules: self.packet_rules,
             used: self.used,
             stats: self.stats,
         }

@@ -59,7 +59,7 @@ def nginx_configuration(folder: Path, rules: Path, listen: str, server: str) -> 
 load_module {MODULE};
 daemon off;
 user www-data;
-worker_processes 1;  # nginx's own default, as on the lab's web servers
+worker_processes {CORES};
 worker_rlimit_nofile 65536;
 pid {folder}/modsecurity.pid;
 error_log {folder}/modsecurity-error.log;

@@ -80,6 +80,10 @@ pub struct Connection {
     /// The client's acknowledgement when a request was last forwarded, and when that was.
     pub forwarded: Option<(u32, u64)>,
     pub memory: usize,
+    /// The server's clock that the client echoes, against ours, in milliseconds: with the least delay seen.
+    pub echo: Option<u32>,
+    /// The number of the last request that has scored, from 1.
+    pub scored: u32,
     /// Observing: what the current request did has been said.
     pub observed: bool,
 }

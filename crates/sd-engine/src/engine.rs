@@ -8,6 +8,7 @@ use crate::handoff::{adopt_option, Agreed};
 use crate::host::{self, flag, generation, Diversion, Host, Meta};
 use crate::packet::{self, Malformed, Segment, Template, ACK, FIN, MAX_FRAME, PSH, RST};
 use crate::stream::{distance, Refused, Stream};
+use sd_rules::score::{self, Echo};
 use sd_rules::{Action, Limits, Match, PacketFacts, RuleSet, RuleState, Scratch, Step, Transaction};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -63,6 +64,9 @@ pub struct Config {
     pub key: [u8; 16],
     /// Mark the source at once when the client has no timestamps to prove it with.
     pub mark_without_timestamps: bool,
+    /// So many different rules of action "score" of one source divert it, within so many milliseconds; 0: never.
+    pub score_sids: usize,
+    pub score_ms: u64,
     /// Judge and report everything, divert nothing (but sources that are marked already).
     pub observe: bool,
     /// Bytes of all connections together.
@@ -328,6 +332,8 @@ impl Core {
             forwarded: None,
             memory: 0,
             observed: false,
+            echo: None,
+            scored: 0,
         });
         c.template.set_source_mac(self.config.own_mac);
         c.transaction.set_source(&self.state, u128::from(u32::from_be_bytes(c.template.client())));
@@ -394,6 +400,7 @@ impl Core {
         if distance(segment.ack, c.template.ack) >= 0 {
             c.template = Template::of(frame, segment);
             c.template.set_source_mac(self.config.own_mac);
+            note_echo(c, now, segment.seq);
         }
         c.server_mac = mac(frame, 0);
         c.router_mac = mac(frame, 6);
@@ -512,9 +519,10 @@ impl Core {
         self.report(c, Http::default(), host)
     }
 
-    /// Raise an alert for each match; the first that diverts decides.
+    /// Raise an alert for each match; the first that diverts decides, or the score that the others make.
     fn report<H: Host>(&mut self, c: &mut Connection, http: Http, host: &mut H) -> Judged {
         let mut decided = None;
+        let mut reached = None;
         for m in &self.matches {
             let rule = self.rules.rule(m.rule);
             let signature = Arc::new(Signature::of(rule));
@@ -523,21 +531,70 @@ impl Core {
             if attack && decided.is_none() {
                 decided = Some((Reason::Rule(signature.clone()), place));
             }
-            host.count(Counter::AlertsRaised, 1);
-            host.event(Event::Alert {
-                flow: self.name(c),
-                signature,
-                place,
-                diverted: attack && !self.config.observe,
-                would_divert: attack && self.config.observe,
-                http: http.clone(),
-                request: c.requests,
+            let scored = rule.action == Action::Score;
+            if scored && !c.allowed && self.scores(c, (rule.gid, rule.sid)) {
+                reached.get_or_insert(place);
+            }
+            self.alert(c, signature, place, attack, scored, http.clone(), host);
+        }
+        if let (None, Some(place)) = (&decided, reached) {
+            let signature = Arc::new(Signature {
+                gid: score::GID,
+                sid: score::SID,
+                rev: 1,
+                message: score::MESSAGE.to_owned(),
+                category: "Policy".to_owned(),
+                priority: 1,
             });
+            self.alert(c, signature.clone(), place, true, false, http, host);
+            decided = Some((Reason::Rule(signature), place));
         }
         match decided {
             Some((reason, place)) if self.diverts(c, &reason, Some(place), host) => Judged::Divert(reason, Some(place)),
             _ => Judged::Forward(c.stream.sent()),
         }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn alert<H: Host>(
+        &self,
+        c: &Connection,
+        signature: Arc<Signature>,
+        place: Place,
+        attack: bool,
+        scored: bool,
+        http: Http,
+        host: &mut H,
+    ) {
+        host.count(Counter::AlertsRaised, 1);
+        host.event(Event::Alert {
+            flow: self.name(c),
+            signature,
+            place,
+            diverted: attack && !self.config.observe,
+            would_divert: attack && self.config.observe,
+            scored,
+            http,
+            request: c.requests,
+        });
+    }
+
+    /// A match of a rule that scores: true when the source has enough of them. A request gives one new rule at most: what
+    /// makes a scanner is many requests, not one that several rules look at.
+    fn scores(&self, c: &mut Connection, rule: (u32, u32)) -> bool {
+        if self.config.score_sids == 0 || c.scored == c.requests + 1 {
+            return false;
+        }
+        let echo = match c.echo {
+            Some(offset) => Echo::Clock { server: c.facts.server, offset },
+            None => Echo::Connection(c.id),
+        };
+        let source = u128::from(u32::from_be_bytes(c.template.client()));
+        let (number, new) = self.state.score(source, echo, rule, self.config.score_ms);
+        if new {
+            c.scored = c.requests + 1;
+        }
+        number >= self.config.score_sids
     }
 
     /// An attack was found: false when it is only observed, which is said once per request.
@@ -988,6 +1045,17 @@ impl Core {
             request_bytes: c.stream.request().len(),
             request: c.requests,
         }
+    }
+}
+
+/// What the client echoes of the server's clock. With its first bytes that is the time of the server's SYN+ACK, later that
+/// of the last packet, which may be long ago: the youngest is nearest to the truth.
+fn note_echo(c: &mut Connection, now: u64, seq: u32) {
+    let Some((_, echoed)) = c.template.timestamps else { return };
+    let first = seq == c.facts.client_isn.wrapping_add(1);
+    let offset = echoed.wrapping_sub((if first { c.facts.created } else { now } / MS) as u32);
+    if c.echo.is_none_or(|known| distance(offset, known) > 0) {
+        c.echo = Some(offset);
     }
 }
 

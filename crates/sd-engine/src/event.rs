@@ -77,6 +77,8 @@ pub enum Event {
         diverted: bool,
         /// It is only observed: otherwise this would have diverted.
         would_divert: bool,
+        /// Its rule's action is to score.
+        scored: bool,
         http: Http,
         request: u32,
     },

@@ -180,6 +180,12 @@ fn rules_against(uri: &str) -> Arc<RuleSet> {
         rule(1, "divert", vec![content("http_uri", uri)]),
         rule(2, "alert", vec![content("http_uri", "/robots.txt")]),
         rule(3, "divert", vec![content("raw", "EVILBODY")]),
+        rule(10, "score", vec![content("http_uri", "/probe0")]),
+        rule(11, "score", vec![content("http_uri", "/probe1")]),
+        rule(12, "score", vec![content("http_uri", "/probe2")]),
+        rule(13, "score", vec![content("http_uri", "/probe3")]),
+        rule(14, "score", vec![content("http_uri", "/probe4")]),
+        rule(15, "score", vec![content("http_uri", "e4")]),
     ]});
     let (set, refused) = RuleSet::from_json(&serde_json::to_vec(&document).unwrap()).unwrap();
     assert!(refused.is_empty(), "{refused:?}");
@@ -273,6 +279,8 @@ fn config(method: Method) -> Config {
         method,
         key: [1; 16],
         mark_without_timestamps: false,
+        score_sids: 5,
+        score_ms: 300_000,
         observe: false,
         memory: 64 << 20,
     }
@@ -503,6 +511,85 @@ fn allowed_sources_are_only_reported() {
     b.segment(0, EVIL, ACK);
     assert_eq!(b.world.received(SERVER), EVIL);
     assert!(matches!(b.world.events[..], [Event::Alert { diverted: false, .. }]));
+}
+
+impl Bench {
+    /// A connection of its own for each request, from the same address; how many were diverted.
+    fn visits(&mut self, requests: &[&str]) -> usize {
+        let before = self.world.diversions().len();
+        for request in requests {
+            let flow_index = 100 + self.world.flows.len() as u32;
+            let mut new = flow(ISN);
+            new.facts.created = self.now - MS;
+            self.world.flows.insert(flow_index, new);
+            let text = format!("GET {request} HTTP/1.1\r\nHost: shop\r\n\r\n");
+            self.segment_from(flow_index, 0, text.as_bytes(), ACK, false);
+            self.pass_time(1_500);
+            // The server's clock goes on as ours.
+            self.template.timestamps = self.template.timestamps.map(|(value, echo)| (value, echo.wrapping_add(1_500)));
+        }
+        self.world.diversions().len() - before
+    }
+}
+
+const PROBES: [&str; 5] = ["/probe0", "/probe1", "/probe2", "/probe3", "/probe4"];
+
+#[test]
+fn several_different_probes_of_one_source_divert() {
+    let mut b = Bench::new();
+    assert_eq!(b.visits(&PROBES[..4]), 0);
+    assert_eq!(b.visits(&["/probe0", "/probe1", "/probe1", "/index.html", "/robots.txt"]), 0, "nothing new");
+    assert_eq!(b.visits(&["/probe4"]), 1);
+    let [Event::Diversion { reason: Reason::Rule(rule), .. }] = b.world.diversions()[..] else { panic!() };
+    assert_eq!((rule.gid, rule.sid), (1_000_000, 100));
+    let scored = |event: &&Event| matches!(event, Event::Alert { scored: true, diverted: false, .. });
+    assert_eq!(b.world.events.iter().filter(scored).count(), 9, "four, three again, and two rules for the last one");
+}
+
+#[test]
+fn one_request_gives_one_new_rule() {
+    let mut b = Bench::new();
+    assert_eq!(b.visits(&["/probe0/probe1/probe2/probe3/probe4", "/probe0", "/probe1", "/probe2"]), 0);
+}
+
+#[test]
+fn nobody_collects_a_score_for_an_address_whose_answers_he_does_not_get() {
+    let mut b = Bench::new();
+    let truth = b.template.timestamps;
+    // A forger has to guess what the server's clock says.
+    b.template.timestamps = truth.map(|(value, echo)| (value, echo.wrapping_add(0x1234_5678)));
+    assert_eq!(b.visits(&PROBES[..4]), 0);
+    b.template.timestamps = truth;
+    assert_eq!(b.visits(&["/probe4"]), 0, "the true owner of the address");
+}
+
+#[test]
+fn without_timestamps_a_connection_scores_for_itself() {
+    let mut b = Bench::new();
+    b.template.timestamps = None;
+    assert_eq!(b.visits(&PROBES), 0);
+    let mut sent = 0;
+    for uri in PROBES {
+        let request = format!("GET {uri} HTTP/1.1\r\nHost: shop\r\n\r\n");
+        b.segment(sent, request.as_bytes(), ACK);
+        b.client_acks(b.template.ack + 500);
+        b.pass_time(20);
+        sent += request.len() as u32;
+    }
+    b.pass_time(1_500);
+    assert_eq!(b.world.diversions().len(), 1);
+}
+
+#[test]
+fn allowed_sources_do_not_score() {
+    let mut b = Bench::new();
+    b.template.timestamps = None;
+    b.world.or_owner(FLOW, flag::ALLOWED);
+    let all: Vec<u8> =
+        PROBES.iter().flat_map(|uri| format!("GET {uri} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes()).collect();
+    b.segment(0, &all, ACK);
+    b.pass_time(1_500);
+    assert!(b.world.diversions().is_empty());
 }
 
 impl Bench {

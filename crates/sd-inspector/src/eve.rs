@@ -43,7 +43,7 @@ pub fn write_events(receiver: &Receiver<Stamped>, mut to: File, machines: &Machi
 /// One event as an EVE object.
 pub fn render(when: SystemTime, event: &Event, machines: &Machines) -> Value {
     match event {
-        Event::Alert { flow, signature: rule, place, diverted, would_divert, http, request } => {
+        Event::Alert { flow, signature: rule, place, diverted, would_divert, scored, http, request } => {
             let mut o = head(when, flow, "alert");
             o.insert("tx_id".into(), json!(request));
             o.insert("app_proto".into(), json!("http"));
@@ -62,6 +62,9 @@ pub fn render(when: SystemTime, event: &Event, machines: &Machines) -> Value {
             o.insert("match".into(), locate(place));
             if *would_divert {
                 o.insert("would_divert".into(), json!(true));
+            }
+            if *scored {
+                o.insert("scored".into(), json!(true));
             }
             Value::Object(o)
         }

@@ -44,6 +44,9 @@ pub struct Config {
     pub adopt_key: String,
     /// Seconds.
     pub attacker_expiry: f64,
+    /// So many different rules of action "score" divert their source, within so many seconds; 0: never.
+    pub score_sids: usize,
+    pub score_window: f64,
     /// Report attacks, divert nothing.
     #[serde(default)]
     pub observe: bool,
@@ -117,6 +120,8 @@ pub fn run(
         method: if config.method == "classic" { Method::Classic } else { Method::Adopt },
         key: if config.method == "classic" { [0; 16] } else { bytes(&config.adopt_key, "adopt_key")? },
         mark_without_timestamps: config.without_timestamps == "source",
+        score_sids: config.score_sids,
+        score_ms: (config.score_window * 1e3) as u64,
         observe: config.observe,
         memory: config.memory,
     };

@@ -48,6 +48,9 @@ pub struct Options {
     pub hold_bytes: usize,
     pub hold_ms: u64,
     pub depth: usize,
+    /// So many different rules that score divert a source, within so many seconds; 0: never.
+    pub score_sids: usize,
+    pub score_seconds: u64,
 }
 
 /// What the capture had. `skipped`: packets that were not judged, by reason.
@@ -700,6 +703,8 @@ fn config(options: &Options, port: u16) -> Config {
         method: Method::Adopt,
         key: [0; 16],
         mark_without_timestamps: false,
+        score_sids: options.score_sids,
+        score_ms: options.score_seconds * 1000,
         observe: options.observe,
         memory: 256 << 20,
     }

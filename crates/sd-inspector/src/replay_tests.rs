@@ -19,7 +19,16 @@ fn rules() -> Arc<RuleSet> {
 }
 
 fn options() -> Options {
-    Options { ports: vec![80], ignore_checksums: false, observe: false, hold_bytes: 8192, hold_ms: 150, depth: 1 << 20 }
+    Options {
+        ports: vec![80],
+        ignore_checksums: false,
+        observe: false,
+        hold_bytes: 8192,
+        hold_ms: 150,
+        depth: 1 << 20,
+        score_sids: 5,
+        score_seconds: 300,
+    }
 }
 
 /// An Ethernet frame of the client.

@@ -13,6 +13,8 @@ pub const VERSION: u32 = 1;
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     Divert,
+    /// An alert; several different ones of one source divert ([`crate::score`]).
+    Score,
     Alert,
 }
 

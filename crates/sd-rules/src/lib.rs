@@ -16,6 +16,7 @@ mod packet;
 mod pcre;
 mod prefilter;
 mod ruleset;
+pub mod score;
 mod state;
 mod transaction;
 

@@ -12,10 +12,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::document::{BitCommand, CountKind, CountOption, Track};
+use crate::score::Scores;
 
-const SHARDS: usize = 16;
+pub(crate) const SHARDS: usize = 16;
 /// Entries that are looked at to make room for a new one in a full table.
-const SAMPLE: usize = 32;
+pub(crate) const SAMPLE: usize = 32;
 
 /// Bits and counts of sources, for all connections; bounded.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub struct RuleState {
     shards: [Mutex<HashMap<Key, Entry>>; SHARDS],
     per_shard: usize,
     now: AtomicU64,
+    pub(crate) scores: Scores,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +48,7 @@ impl RuleState {
             shards: std::array::from_fn(|_| Mutex::default()),
             per_shard: (capacity / SHARDS).max(1),
             now: AtomicU64::new(0),
+            scores: Scores::new(capacity / 4),
         }
     }
 
@@ -69,7 +72,7 @@ impl RuleState {
         lock(&self.shards[hasher.finish() as usize % SHARDS])
     }
 
-    fn now(&self) -> u64 {
+    pub(crate) fn now(&self) -> u64 {
         self.now.load(Ordering::Relaxed)
     }
 
@@ -118,7 +121,7 @@ impl RuleState {
 }
 
 /// A thread that panicked left the table as it was between two calls of it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-RuleAction = Literal["divert", "alert", "off"]
+RuleAction = Literal["divert", "score", "alert", "off"]
 Method = Literal["icmp", "tcp"]
 
 MAX_BACKENDS = 256
@@ -172,6 +172,10 @@ class AttackersTable(_Table):
     max_entries: int = Field(default=65536, ge=16, le=4194304)
     without_timestamps: Literal["connection", "source"] = "connection"
     """Without TCP timestamps a client cannot prove its address: divert its connection only, or mark it."""
+    score_sids: int = Field(default=5, ge=0, le=32)
+    """So many different rules of action ``score`` that one source matches divert it; 0: never."""
+    score_window: Seconds = Field(default=600.0, ge=1, le=86400)
+    """Within so long."""
     allow: Annotated[tuple[Network, ...], Field(strict=False)] = ()
     """Sources that are never diverted (monitoring, offices, scanners of your own)."""
 

@@ -21,6 +21,8 @@ kernel's maps by name. ``config`` holds a JSON object:
 ``adopt_key``             16 bytes, hexadecimal; not used with "classic"
 ``attacker_expiry``       seconds
 ``without_timestamps``    "connection" or "source"
+``score_sids``            different rules of action "score" that divert a source; 0: never
+``score_window``          within so many seconds
 ``observe``               true: divert nothing
 ``names``                 of servers and honeypots, by backend index
 ``uid``, ``gid``          the user and group to become, numbers

@@ -301,6 +301,8 @@ class Supervisor:
             "adopt_key": key.hex(),
             "attacker_expiry": config.attackers.expiry,
             "without_timestamps": config.attackers.without_timestamps,
+            "score_sids": config.attackers.score_sids,
+            "score_window": config.attackers.score_window,
             "observe": config.inspector.mode == "observe",
             "names": {str(machine.index): machine.name for machine in self.pool.backends},
             "uid": user.pw_uid,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from securedirect.config.model import InspectorTable
+from securedirect.config.model import AttackersTable, InspectorTable
 from securedirect.daemon.kernel import load_extension
 from securedirect.errors import HostError
 
@@ -24,14 +24,16 @@ def replay_capture(
     ignore_checksums: bool = False,
     observe: bool = False,
     inspector: InspectorTable | None = None,
+    attackers: AttackersTable | None = None,
 ) -> dict[str, Any]:
     """Judge ``capture`` (pcap) with the rule ``document``; ``emit`` gets each event as a line of JSON.
 
     ``ports``: the service's; none = every TCP connection. ``inspector``: for the time and bytes that requests
-    are held (the defaults of the configuration). Returns what the capture had: ``packets``, ``flows``,
+    are held, ``attackers``: for the score that diverts (the defaults of the configuration). Returns what the capture had: ``packets``, ``flows``,
     ``midstream``, ``skipped`` and ``counters`` by name, ``cut_short``. HostError when it cannot be read.
     """
     table = inspector or InspectorTable()
+    scoring = attackers or AttackersTable()
     options = {
         "ports": list(ports),
         "ignore_checksums": ignore_checksums,
@@ -39,6 +41,8 @@ def replay_capture(
         "hold_bytes": table.hold_bytes,
         "hold_ms": table.hold_ms,
         "depth": table.depth,
+        "score_sids": scoring.score_sids,
+        "score_seconds": int(scoring.score_window),
     }
     try:
         capture.open("rb").close()

@@ -28,8 +28,8 @@ from securedirect.errors import ConfigError
 from securedirect.rules.classification import Classification
 from securedirect.rules.model import Content, Pcre, Rule
 
-Action = Literal["divert", "alert", "off"]
-_ACTIONS: dict[str, Action] = {"divert": "divert", "alert": "alert", "off": "off"}
+Action = Literal["divert", "score", "alert", "off"]
+_ACTIONS: dict[str, Action] = {"divert": "divert", "score": "score", "alert": "alert", "off": "off"}
 
 _DROPPING = frozenset({"drop", "reject", "block", "sdrop", "rejectsrc", "rejectdst", "rejectboth"})
 _ATTACK_CLASSES = frozenset(
@@ -109,7 +109,7 @@ class Policy:
             wanted = _ACTIONS.get(action)
             if wanted is None:
                 raise ConfigError(
-                    f"rules.actions: {key} = {action!r} is no action", hint="divert, alert or off"
+                    f"rules.actions: {key} = {action!r} is no action", hint="divert, score, alert or off"
                 )
             checked[f"{kind}:{_normal(kind, value)}"] = wanted
         named = None if technologies is None else frozenset(name.strip().lower() for name in technologies)

@@ -81,7 +81,7 @@ MISTAKES: list[tuple[str, str, int, int, str, str]] = [
     ("single brackets", GOOD.replace("[[server]]", "[server]"), 5, 2, "list of tables", "[[server]]"),
     ("rule file", GOOD + '[rules]\nfiles = ["nowhere.rules"]\n', 9, 10, "does not exist", "relative"),
     ("selector", GOOD + '[rules.actions]\n"1852" = "off"\n', 9, 1, "'1852'", "sid:1852"),
-    ("action", GOOD + '[rules.actions]\n"sid:1852" = "drop"\n', 9, 14, "divert, alert, off", ""),
+    ("action", GOOD + '[rules.actions]\n"sid:1852" = "drop"\n', 9, 14, "divert, score, alert, off", ""),
     ("interface", GOOD.replace("eth0", "eth 0"), 2, 13, "interface name", ""),
     ("interface length", GOOD.replace("eth0", "e" * 16), 2, 13, "interface name", ""),
     ("TOML syntax", GOOD + "[health]\nrise 2\n", 9, 6, "not valid TOML", "key = value"),

@@ -200,6 +200,8 @@ def test_the_inspector_gets_what_it_needs(site: Site) -> None:
                 "adopt_key": "00" * 16,
                 "attacker_expiry": 86400.0,
                 "without_timestamps": "connection",
+                "score_sids": 5,
+                "score_window": 600.0,
                 "observe": False,
                 "uid": user.pw_uid,
                 "gid": user.pw_gid,

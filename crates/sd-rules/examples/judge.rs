@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Judges requests from standard input with one rule document: `judge DOCUMENT < REQUESTS`.
+//! Judges requests from standard input with one rule document: `judge DOCUMENT [--actions] < REQUESTS`.
 //!
 //! A line of input is an identifier, a tab, and the bytes of a connection in hexadecimal, each from a source of its own. A
-//! line of output is the identifier, a tab, and the sids that matched; the built-in rules' begin with `b`. For comparisons with other engines (tests/oracle).
+//! line of output is the identifier, a tab, and the sids that matched; the built-in rules' begin with `b`. With
+//! `--actions`, each is followed by a colon and what it does. For tests/oracle, tests/rules and tests/traffic.
 
 use std::io::{BufRead, BufWriter, Write};
 use std::sync::Arc;
@@ -10,7 +11,9 @@ use std::sync::Arc;
 use sd_rules::{judge_packet, Limits, PacketFacts, RuleSet, RuleState, Scratch, Step, Transaction};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let path = std::env::args_os().nth(1).ok_or("usage: judge DOCUMENT < REQUESTS")?;
+    let mut arguments = std::env::args_os().skip(1);
+    let path = arguments.next().ok_or("usage: judge DOCUMENT [--actions] < REQUESTS")?;
+    let actions = arguments.next().is_some_and(|argument| argument == "--actions");
     let (rules, refused) = RuleSet::from_json(&std::fs::read(path)?)?;
     for (index, reason) in &refused {
         eprintln!("rule {index} of the document: {reason}");
@@ -42,7 +45,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .iter()
             .map(|found| {
                 let meta = rules.rule(found.rule);
-                format!("{}{}", if meta.file.is_empty() { "b" } else { "" }, meta.sid)
+                let action = if actions { format!(":{:?}", meta.action).to_lowercase() } else { String::new() };
+                format!("{}{}{action}", if meta.file.is_empty() { "b" } else { "" }, meta.sid)
             })
             .collect();
         names.sort_unstable();

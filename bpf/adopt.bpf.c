@@ -43,7 +43,7 @@ extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff *skb, struct sock *sk, struc
 #define TCP_LISTEN 10
 
 const volatile __be32 vip;
-const volatile __be16 port;
+const volatile __u8 services[SD_PORTS]; /* by port as it stands in a packet: not 0 for a service's */
 const volatile __u64 key[2];
 
 enum { ADOPTED, REFUSED_MAC, REFUSED_NO_LISTENER, REFUSED_ALREADY_OPEN, REFUSED_BY_KERNEL, C_MAX };
@@ -95,7 +95,7 @@ int adopt(struct __sk_buff *skb)
 	if ((void *)(option + 1) > end)
 		return TC_ACT_UNSPEC;
 	if (eth->h_proto != bpf_htons(ETH_P_IP) || ip->protocol != IPPROTO_TCP || ip->ihl != 5 || ip->daddr != vip ||
-	    tcp->dest != port)
+	    !services[tcp->dest])
 		return TC_ACT_UNSPEC;
 	if (option->kind != SD_ADOPT_KIND || option->length != SD_ADOPT_LEN ||
 	    option->exid != bpf_htons(SD_ADOPT_EXID) || (tcp->flags & (SD_TCP_SYN | SD_TCP_RST | SD_TCP_ACK)) != SD_TCP_ACK)

@@ -73,26 +73,31 @@ struct packet {
 	void *end;
 	__u32 tcp_length; /* header */
 	__u32 payload;	  /* bytes */
+	__u32 service;	  /* index */
 	__u64 now;
 };
 
 /* ---- options -------------------------------------------------------------------------------------------------- */
 
 struct tcp_options {
-	__u8 raw[64]; /* 40 in use; a power of two, so that one mask bounds every index */
-	__u32 at, length;
 	__u32 tsecr;
 	__u16 mss;
 	__u8 wscale; /* 0xff: not offered */
 	__u8 seen;   /* SD_OPT_* */
-	__u8 refused; /* MD5 or AO: our servers would ignore such a segment */
+	__u32 refused; /* MD5 or AO: our servers would ignore such a segment */
+};
+
+struct options_walk {
+	__u8 raw[64]; /* 40 in use; a power of two, so that one mask bounds every index */
+	__u32 at, length;
+	struct tcp_options found;
 };
 
 #define RAW(o, i) ((o)->raw[(i) & 63])
 
 static long one_option(__u32 i, void *context)
 {
-	struct tcp_options *o = context;
+	struct options_walk *o = context;
 	__u32 at = o->at;
 	__u8 kind, size;
 
@@ -109,39 +114,44 @@ static long one_option(__u32 i, void *context)
 	if (at + 1 >= o->length || size < 2 || at + size > o->length)
 		return 1;
 	if (kind == 2 && size == 4) {
-		o->mss = RAW(o, at + 2) << 8 | RAW(o, at + 3);
+		o->found.mss = RAW(o, at + 2) << 8 | RAW(o, at + 3);
 	} else if (kind == 3 && size == 3) {
-		o->wscale = RAW(o, at + 2) > 14 ? 14 : RAW(o, at + 2);
-		o->seen |= SD_OPT_WSCALE;
+		o->found.wscale = RAW(o, at + 2) > 14 ? 14 : RAW(o, at + 2);
+		o->found.seen |= SD_OPT_WSCALE;
 	} else if (kind == 4 && size == 2) {
-		o->seen |= SD_OPT_SACK;
+		o->found.seen |= SD_OPT_SACK;
 	} else if (kind == 8 && size == 10) {
-		o->seen |= SD_OPT_TIMESTAMPS;
-		o->tsecr = (__u32)RAW(o, at + 6) << 24 | (__u32)RAW(o, at + 7) << 16 |
+		o->found.seen |= SD_OPT_TIMESTAMPS;
+		o->found.tsecr = (__u32)RAW(o, at + 6) << 24 | (__u32)RAW(o, at + 7) << 16 |
 			   (__u32)RAW(o, at + 8) << 8 | RAW(o, at + 9);
 	} else if (kind == 19 || kind == 29) {
-		o->refused = 1;
+		o->found.refused = 1;
 	}
 	o->at = at + size;
 	return 0;
 }
 
-/* RFC 9293, section 3.2. A loop by helper: unrolled it has more paths than the verifier walks. */
-static __noinline int walk_options(struct xdp_md *ctx, struct tcp_options *o, __u32 tcp_length)
+/*
+ * RFC 9293, section 3.2. A loop by helper: unrolled it has more paths than the verifier walks. A global function, since
+ * those are verified once and not for each state that they are called in.
+ */
+__noinline int walk_options(struct xdp_md *ctx, struct tcp_options *found, __u32 tcp_length)
 {
+	struct options_walk walk = {.found = {.mss = 536 /* RFC 9293: when the option is absent */, .wscale = 0xff}};
 	__u32 length = tcp_length - sizeof(struct sd_tcp);
 
-	__builtin_memset(o, 0, sizeof(*o));
-	o->mss = 536; /* RFC 9293: when the option is absent */
-	o->wscale = 0xff;
+	if (!found)
+		return -1;
+	*found = walk.found;
 	if (tcp_length <= sizeof(struct sd_tcp))
 		return 0;
 	if (length > 40)
 		return -1;
-	if (bpf_xdp_load_bytes(ctx, sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct sd_tcp), o->raw, length))
+	if (bpf_xdp_load_bytes(ctx, sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct sd_tcp), walk.raw, length))
 		return -1;
-	o->length = length;
-	bpf_loop(40, one_option, o, 0);
+	walk.length = length;
+	bpf_loop(40, one_option, &walk, 0);
+	*found = walk.found;
 	return 0;
 }
 
@@ -319,7 +329,7 @@ static __always_inline int to_inspector(struct xdp_md *ctx, const struct sd_conf
 static __always_inline int reset_unknown(struct xdp_md *ctx, const struct sd_config *cfg, struct packet *p)
 {
 	__be32 client = p->ip->saddr, seq = p->tcp->ack;
-	__be16 port = p->tcp->source;
+	__be16 port = p->tcp->source, ours = p->tcp->dest;
 	int surplus = (int)(ctx->data_end - ctx->data) - (int)RESET_FRAME;
 	struct ethhdr *eth;
 	struct iphdr *ip;
@@ -347,7 +357,7 @@ static __always_inline int reset_unknown(struct xdp_md *ctx, const struct sd_con
 	ip->saddr = cfg->vip;
 	ip->daddr = client;
 	ip->check = ~sd_fold(sd_sum(ip, end, 5, 5));
-	tcp->source = cfg->port;
+	tcp->source = ours;
 	tcp->dest = port;
 	tcp->seq = seq;
 	tcp->ack = 0;
@@ -413,31 +423,32 @@ static __always_inline int source_allowed(__be32 address)
 }
 
 /* The same source always finds the same honeypot, so that his decoy stays consistent. */
-static __always_inline int choose_honeypot(const struct sd_config *cfg, __be32 source)
+static __always_inline int choose_honeypot(const struct sd_service *service, __be32 source)
 {
-	__u32 n = cfg->n_honeypots, slot;
+	__u32 n = service->n_honeypots, slot;
 
 	if (n == 0 || n > SD_SLOTS)
 		return -1;
 	slot = (bpf_ntohl(source) * 2654435761U >> 8) % n;
 	opaque(slot);
-	return cfg->honeypots[slot & (SD_SLOTS - 1)];
+	return service->honeypots[slot & (SD_SLOTS - 1)];
 }
 
-static __always_inline int choose_server(struct sd_config *cfg)
+static __always_inline int choose_server(struct sd_service *service)
 {
-	__u32 n = cfg->n_servers, slot;
+	__u32 n = service->n_servers, slot;
 
 	if (n == 0 || n > SD_SLOTS)
 		return -1;
-	slot = __sync_fetch_and_add(&cfg->round_robin, 1) % n;
+	slot = __sync_fetch_and_add(&service->round_robin, 1) % n;
 	opaque(slot);
-	return cfg->servers[slot & (SD_SLOTS - 1)];
+	return service->servers[slot & (SD_SLOTS - 1)];
 }
 
 static __always_inline int new_connection(struct xdp_md *ctx, struct sd_config *cfg, struct packet *p,
 					  struct sd_bucket *bucket, __u32 tag, struct sd_flow *f, __u32 way)
 {
+	struct sd_service *service = &cfg->services[p->service & (SD_SERVICES - 1)];
 	struct sd_attacker *mark = marked_source(p->ip->saddr, p->now);
 	struct tcp_options options;
 	__u64 flags = 0, generation;
@@ -449,12 +460,12 @@ static __always_inline int new_connection(struct xdp_md *ctx, struct sd_config *
 		mark = NULL;
 	}
 	if (mark) {
-		honeypot = choose_honeypot(cfg, p->ip->saddr);
+		honeypot = choose_honeypot(service, p->ip->saddr);
 		if (honeypot < 0)
 			return drop(SD_C_DROP_NO_HONEYPOT);
 		flags = SD_FLAG_DIVERTED;
 	} else {
-		server = choose_server(cfg);
+		server = choose_server(service);
 		if (server < 0)
 			return drop(SD_C_DROP_NO_SERVER);
 	}
@@ -603,6 +614,7 @@ static __always_inline int service_packet(struct xdp_md *ctx, struct sd_config *
 		}
 		if (!(owner & SD_FLAG_ESTABLISHED) && seq - (f->client_isn + 1) < 1U << 16) {
 			f->rtt_us = (__u32)(since(bpf_ktime_get_ns(), f->created) / 1000);
+			WRITE_ONCE(bucket->first_ack[way & (SD_WAYS - 1)], ack);
 			owner = __sync_fetch_and_or(&f->owner, (__u64)SD_FLAG_ESTABLISHED) | SD_FLAG_ESTABLISHED;
 		}
 	}
@@ -641,6 +653,7 @@ int securedirect(struct xdp_md *ctx)
 	struct packet p = {};
 	struct sd_config *cfg;
 	__u32 zero = 0, total;
+	__u8 service;
 
 	cfg = bpf_map_lookup_elem(&config, &zero);
 	if (!cfg || !(cfg->flags & SD_CONFIG_READY))
@@ -671,8 +684,10 @@ int securedirect(struct xdp_md *ctx)
 	p.tcp = (void *)(p.ip + 1);
 	if ((void *)(p.tcp + 1) > end)
 		return drop(SD_C_DROP_MALFORMED);
-	if (p.tcp->dest != cfg->port)
+	service = cfg->service_of[p.tcp->dest];
+	if (!service)
 		return drop(SD_C_DROP_NOT_SERVICE);
+	p.service = service - 1;
 	total = bpf_ntohs(p.ip->tot_len);
 	p.tcp_length = (p.tcp->offset >> 4) * 4;
 	if (p.tcp_length < sizeof(struct sd_tcp) || total < sizeof(struct iphdr) + p.tcp_length ||

@@ -2,7 +2,7 @@
 /* Numbers that the kernel programs and crates/sd-io/src/abi.rs must agree on. */
 #pragma once
 
-#define SD_ABI_VERSION 1
+#define SD_ABI_VERSION 2
 
 /* Flow table: a set-associative array; see struct sd_bucket. */
 #define SD_WAYS 8
@@ -10,6 +10,8 @@
 
 #define SD_MAX_BACKENDS 256
 #define SD_SLOTS 256
+#define SD_SERVICES 64
+#define SD_PORTS 65536
 
 /* sd_flow.owner: [count:32][generation:16][flags:16] */
 #define SD_COUNT_ONE (1ULL << 32)
@@ -42,7 +44,6 @@
 /* sd_config.flags */
 #define SD_CONFIG_READY 0x01
 #define SD_CONFIG_INSPECT 0x02
-#define SD_CONFIG_PROVE_SOURCE 0x04 /* read by the inspector: mark a source only after the proof */
 
 /* sd_meta.flags */
 #define SD_META_MARKED 0x01 /* the source is marked as an attacker */

@@ -5,26 +5,33 @@
 #include <linux/types.h>
 #include "sd_consts.h"
 
+/* A TCP port of the virtual address with the machines that serve it. */
+struct sd_service {
+	__u32 round_robin;
+	__u32 n_servers;
+	__u32 n_honeypots;
+	__u32 pad;
+	__u8 servers[SD_SLOTS]; /* backend indexes, the first n_servers are in use */
+	__u8 honeypots[SD_SLOTS];
+};
+_Static_assert(sizeof(struct sd_service) == 528, "ABI");
+
 /* One element of map "config". Written field by field by the supervisor through a shared mapping. */
 struct sd_config {
 	__u32 abi_version;
 	__u32 flags;
 	__be32 vip;
-	__be16 port;
+	__u16 pad;
 	__u8 mac[6];
 	__u64 flow_timeout_ns;
 	__u64 closed_timeout_ns;
 	__u64 attacker_expiry_ns;
 	__u64 hash_key[2]; /* factors of the flow table's hash, secret: nobody can aim at one bucket */
 	__u64 seal_key[2]; /* hashes of forwarded requests, for the inspector */
-	__u32 round_robin;
-	__u32 n_servers;
-	__u32 n_honeypots;
-	__u32 pad;
-	__u8 servers[SD_SLOTS];	  /* backend indexes, the first n_servers are in use */
-	__u8 honeypots[SD_SLOTS];
+	struct sd_service services[SD_SERVICES];
+	__u8 service_of[SD_PORTS]; /* by port as it stands in a packet: index in services and one; 0: no service's */
 };
-_Static_assert(sizeof(struct sd_config) == 608, "ABI");
+_Static_assert(sizeof(struct sd_config) == 80 + 64 * 528 + 65536, "ABI");
 
 /* Map "backends": real servers and honeypots by index. */
 struct sd_backend {
@@ -74,7 +81,7 @@ _Static_assert(sizeof(struct sd_flow) == 120, "ABI");
  */
 struct sd_bucket {
 	__u32 tag[SD_WAYS];
-	__u32 pad[8];
+	__u32 first_ack[SD_WAYS]; /* the client's in the handshake: the server's stream begins there */
 	struct sd_flow way[SD_WAYS];
 };
 _Static_assert(sizeof(struct sd_bucket) == 1024, "ABI");

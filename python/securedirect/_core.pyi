@@ -34,16 +34,16 @@ class Director:
         self,
         *,
         vip: str,
-        port: int,
+        ports: list[int],
         mac: bytes,
         flow_timeout: float,
         closed_timeout: float,
         inspect: bool,
         attacker_expiry: float,
-        prove_source: bool,
         allow: list[str],
     ) -> None:
-        """Set what the program answers for. ``inspect=False`` forwards payload unjudged (measurements only).
+        """Set what the program answers for. ``ports``: of the services, at most 64; their order names them.
+        ``inspect=False`` forwards payload unjudged (measurements only).
         ``allow``: CIDRs never diverted."""
 
     def set_backend(
@@ -63,9 +63,9 @@ class Director:
         """Describe one machine (index 0..255). ``mac`` None = not resolved, nothing is sent there. wscale
         None = no window scaling."""
 
-    def set_schedule(self, servers: list[int], honeypots: list[int]) -> None:
-        """Slot tables of backend indexes: new connections take ``servers`` in turn; attackers a honeypot by
-        source hash."""
+    def set_schedule(self, service: int, servers: list[int], honeypots: list[int]) -> None:
+        """A service's slot tables of backend indexes: new connections take ``servers`` in turn; attackers a
+        honeypot by source hash."""
 
     def attach(self) -> str:
         """Attach to the interface (replacing a SecureDirect program of before); return the mode, "native" or
@@ -116,7 +116,7 @@ def judge_request(
 class Adopter:
     """The tc program on a honeypot's interface that lets its TCP stack adopt connections."""
 
-    def __init__(self, interface: str, *, vip: str, port: int, key: bytes) -> None:
+    def __init__(self, interface: str, *, vip: str, ports: list[int], key: bytes) -> None:
         """Load and attach. ``key``: 16 bytes, shared with the director."""
 
     def counters(self) -> dict[str, int]: ...

@@ -52,6 +52,8 @@ pub struct Connection {
     pub flow: u32,
     pub generation: u16,
     pub id: u64,
+    /// Its index.
+    pub service: usize,
     pub facts: Facts,
     pub template: Template,
     pub server_mac: [u8; 6],

@@ -58,19 +58,25 @@ pub struct Config {
     pub hold_ns: u64,
     /// Body bytes inspected.
     pub depth: usize,
-    pub port: u16,
+    pub services: Vec<Service>,
     pub own_mac: [u8; 6],
-    pub method: Method,
     pub key: [u8; 16],
     /// Mark the source at once when the client has no timestamps to prove it with.
     pub mark_without_timestamps: bool,
     /// So many different rules of action "score" of one source divert it, within so many milliseconds; 0: never.
     pub score_sids: usize,
     pub score_ms: u64,
-    /// Judge and report everything, divert nothing (but sources that are marked already).
-    pub observe: bool,
     /// Bytes of all connections together.
     pub memory: usize,
+}
+
+/// A port of the virtual address; its index is that of its rules and of its machines.
+#[derive(Clone, Copy, Debug)]
+pub struct Service {
+    pub port: u16,
+    pub method: Method,
+    /// Judge and report everything, divert nothing (but sources that are marked already).
+    pub observe: bool,
 }
 
 /// What becomes of the frame that was given in.
@@ -108,8 +114,9 @@ struct Suspect {
 /// What one thread needs to judge; apart from the connections, so that both can be borrowed.
 struct Core {
     config: Config,
-    limits: Limits,
-    rules: Arc<RuleSet>,
+    /// Of each service, like its rules.
+    limits: Vec<Limits>,
+    rules: Vec<Arc<RuleSet>>,
     /// What rules remember of sources: bits and counts.
     state: Arc<RuleState>,
     scratch: Scratch,
@@ -134,8 +141,11 @@ enum Judged {
 }
 
 impl Engine {
-    pub fn new(config: Config, rules: Arc<RuleSet>) -> Engine {
-        let limits = Limits { depth: config.depth, dst_port: config.port, ..Limits::default() };
+    /// `rules`: of each service, in their order.
+    pub fn new(config: Config, rules: Vec<Arc<RuleSet>>) -> Engine {
+        debug_assert_eq!(config.services.len(), rules.len());
+        let of = |service: &Service| Limits { depth: config.depth, dst_port: service.port, ..Limits::default() };
+        let limits = config.services.iter().map(of).collect();
         Engine {
             connections: HashMap::default(),
             core: Core {
@@ -155,7 +165,8 @@ impl Engine {
     }
 
     /// From the next call on, judge by these rules: what is held is judged anew, a verdict that was given stands.
-    pub fn use_rules(&mut self, rules: Arc<RuleSet>) {
+    pub fn use_rules(&mut self, rules: Vec<Arc<RuleSet>>) {
+        debug_assert_eq!(self.core.rules.len(), rules.len());
         self.core.rules = rules;
     }
 
@@ -301,6 +312,9 @@ impl Core {
         host: &mut H,
     ) -> Option<Box<Connection>> {
         let facts = host.facts(meta.flow)?;
+        let template = Template::of(frame, segment);
+        let (_, port) = template.ports();
+        let service = self.config.services.iter().position(|service| service.port == port)?;
         let word = host.stream(meta.flow);
         let (next, pending) = ((word >> 32) as u32, word as u32);
         // A predecessor died between sending up to `pending` and saying so. If the client goes on behind it, the server
@@ -311,7 +325,8 @@ impl Core {
             generation: meta.generation,
             id: flow_id(meta, &facts),
             facts,
-            template: Template::of(frame, segment),
+            service,
+            template,
             server_mac: mac(frame, 0),
             router_mac: mac(frame, 6),
             stream: Stream::new(base),
@@ -430,7 +445,7 @@ impl Core {
             self.divert(c, now, Reason::Conflict, None, host);
             return Disposition::Consumed;
         }
-        if self.rules.has_packet_rules() && segment.length > 0 {
+        if self.rules[c.service].has_packet_rules() && segment.length > 0 {
             if let Judged::Divert(reason, place) = self.judge_segment(c, payload, segment, host) {
                 self.divert(c, now, reason, place, host);
                 return Disposition::Consumed;
@@ -512,19 +527,20 @@ impl Core {
             flags: segment.flags,
             seq: segment.seq,
             ack: segment.ack,
-            dst_port: self.config.port,
+            dst_port: self.config.services[c.service].port,
         };
         self.matches.clear();
-        sd_rules::judge_packet(&self.rules, &mut self.scratch, &facts, &mut self.matches);
+        sd_rules::judge_packet(&self.rules[c.service], &mut self.scratch, &facts, &mut self.matches);
         self.report(c, Http::default(), host)
     }
 
     /// Raise an alert for each match; the first that diverts decides, or the score that the others make.
     fn report<H: Host>(&mut self, c: &mut Connection, http: Http, host: &mut H) -> Judged {
+        let rules = &self.rules[c.service];
         let mut decided = None;
         let mut reached = None;
         for m in &self.matches {
-            let rule = self.rules.rule(m.rule);
+            let rule = rules.rule(m.rule);
             let signature = Arc::new(Signature::of(rule));
             let place = Place { buffer: m.buffer, offset: m.offset, length: m.len };
             let attack = rule.action == Action::Divert && !c.allowed;
@@ -566,13 +582,14 @@ impl Core {
         http: Http,
         host: &mut H,
     ) {
+        let observe = self.config.services[c.service].observe;
         host.count(Counter::AlertsRaised, 1);
         host.event(Event::Alert {
             flow: self.name(c),
             signature,
             place,
-            diverted: attack && !self.config.observe,
-            would_divert: attack && self.config.observe,
+            diverted: attack && !observe,
+            would_divert: attack && observe,
             scored,
             http,
             request: c.requests,
@@ -599,7 +616,7 @@ impl Core {
 
     /// An attack was found: false when it is only observed, which is said once per request.
     fn diverts<H: Host>(&self, c: &mut Connection, reason: &Reason, place: Option<Place>, host: &mut H) -> bool {
-        if !self.config.observe {
+        if !self.config.services[c.service].observe {
             return true;
         }
         if !c.observed {
@@ -625,7 +642,7 @@ impl Core {
                 let next = c.stream.next();
                 let step = c.transaction.skip_body(c.stream.range(from, next));
                 self.matches.clear();
-                c.transaction.report_skipped(&self.rules, &mut self.matches);
+                c.transaction.report_skipped(&self.rules[c.service], &mut self.matches);
                 if !self.matches.is_empty() {
                     if let Judged::Divert(reason, place) = self.report(c, Http::default(), host) {
                         return Judged::Divert(reason, place);
@@ -652,8 +669,8 @@ impl Core {
             }
             self.matches.clear();
             let step = c.transaction.advance(
-                &self.rules,
-                &self.limits,
+                &self.rules[c.service],
+                &self.limits[c.service],
                 &mut self.scratch,
                 c.stream.request(),
                 everything,
@@ -692,7 +709,8 @@ impl Core {
                     if c.stream.finished() {
                         self.matches.clear();
                         let data = c.stream.request();
-                        c.transaction.finish(&self.rules, &self.limits, &mut self.scratch, data, &mut self.matches);
+                        let (rules, limits) = (&self.rules[c.service], &self.limits[c.service]);
+                        c.transaction.finish(rules, limits, &mut self.scratch, data, &mut self.matches);
                         if !self.matches.is_empty() {
                             let http = summary(&c.transaction, c.stream.request());
                             if let Judged::Divert(reason, place) = self.report(c, http, host) {
@@ -846,12 +864,13 @@ impl Core {
             host.count(Counter::ConnectionsMarked, 1);
         }
         let server = host.backend(c.facts.server);
-        let honeypot = host.honeypot_for(source).and_then(|i| host.backend(i).map(|b| (i, b)));
+        let honeypot = host.honeypot_for(c.service, source).and_then(|i| host.backend(i).map(|b| (i, b)));
         let agreed = server.map_or(0, |s| s.options) & c.facts.options;
         let timestamps = agreed & host::OPT_TIMESTAMPS != 0;
         // A server that has begun to answer a request that is still streaming: the honeypot's answer cannot follow on it.
         let answering = c.answered_before.is_some_and(|before| distance(c.template.ack, before) > ANSWER_TO_EXPECT);
-        let possible = self.config.method == Method::Adopt
+        let method = self.config.services[c.service].method;
+        let possible = method == Method::Adopt
             && c.stream.replayable()
             && !answering
             && timestamps == c.template.timestamps.is_some();
@@ -874,7 +893,7 @@ impl Core {
             // No honeypot, or none that can adopt: silence to the client, as in the paper. Never production.
             host.or_owner(c.flow, flag::SILENT | flag::CLOSED);
             // Nothing can prove the source this way; the paper's method marks it all the same.
-            let unproven = self.config.method == Method::Classic || self.config.mark_without_timestamps;
+            let unproven = method == Method::Classic || self.config.mark_without_timestamps;
             if honeypot.is_some() && unproven && !marked {
                 host.mark(source, sid);
             }

@@ -91,8 +91,8 @@ pub trait Host {
     fn set_diversion(&self, flow: u32, diversion: Diversion);
 
     fn backend(&self, index: u16) -> Option<Backend>;
-    /// The honeypot for this source among those that are up.
-    fn honeypot_for(&self, source: [u8; 4]) -> Option<u16>;
+    /// The honeypot for this source among those of the service that are up.
+    fn honeypot_for(&self, service: usize, source: [u8; 4]) -> Option<u16>;
 
     /// Send a frame that `build` writes into a buffer of at least [`crate::packet::MAX_FRAME`] bytes, returning its length.
     fn send(&mut self, build: impl FnOnce(&mut [u8]) -> usize);

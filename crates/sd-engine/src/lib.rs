@@ -14,7 +14,7 @@ pub mod host;
 pub mod packet;
 mod stream;
 
-pub use engine::{Config, Disposition, Engine, Method, RULE_STATE};
+pub use engine::{Config, Disposition, Engine, Method, Service, RULE_STATE};
 pub use handoff::{adopt_option, ADOPT_LENGTH};
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::counter::{Counter, NAMES};
 use crate::event::{Event, Reason};
 use crate::host::{count, flag, generation, Backend, Diversion, Facts, Host, Meta};
 use crate::packet::{self, ACK, FIN, MAX_FRAME, PSH, RST};
-use crate::{Config, Disposition, Engine, Method};
+use crate::{Config, Disposition, Engine, Method, Service};
 use proptest::prelude::*;
 use sd_rules::RuleSet;
 use std::cell::{Cell, RefCell};
@@ -126,7 +126,7 @@ impl Host for World {
         let mac = if index == 9 { HONEYPOT } else { SERVER };
         Some(Backend { mac, address: [192, 0, 2, index as u8], adopt: self.adopt, options: 7, wscale: 10 })
     }
-    fn honeypot_for(&self, _source: [u8; 4]) -> Option<u16> {
+    fn honeypot_for(&self, _service: usize, _source: [u8; 4]) -> Option<u16> {
         self.honeypot.then_some(9)
     }
     fn send(&mut self, build: impl FnOnce(&mut [u8]) -> usize) {
@@ -213,7 +213,7 @@ impl Bench {
         let n = packet::tests::template().build(&mut frame, SERVER, 1, ACK, &[]);
         let (segment, _) = packet::parse(&frame[..n]).unwrap();
         Bench {
-            engine: Engine::new(config(method), rules()),
+            engine: Engine::new(config(method), vec![rules()]),
             world,
             now: 1_000_000 * MS,
             template: packet::Template::of(&frame, &segment),
@@ -274,14 +274,12 @@ fn config(method: Method) -> Config {
         hold_bytes: 8192,
         hold_ns: 150 * MS,
         depth: 1 << 20,
-        port: 80,
+        services: vec![Service { port: 80, method, observe: false }],
         own_mac: OWN,
-        method,
         key: [1; 16],
         mark_without_timestamps: false,
         score_sids: 5,
         score_ms: 300_000,
-        observe: false,
         memory: 64 << 20,
     }
 }
@@ -595,7 +593,9 @@ fn allowed_sources_do_not_score() {
 impl Bench {
     fn observing() -> Bench {
         let mut b = Bench::new();
-        b.engine = Engine::new(Config { observe: true, ..config(Method::Adopt) }, rules());
+        let mut observing = config(Method::Adopt);
+        observing.services[0].observe = true;
+        b.engine = Engine::new(observing, vec![rules()]);
         b
     }
 }
@@ -647,7 +647,7 @@ fn a_held_request_is_judged_by_the_new_rules() {
     for (new, attack) in [("/index", true), ("/other", false)] {
         let mut b = Bench::new();
         b.segment(0, &GOOD[..20], ACK);
-        b.engine.use_rules(rules_against(new));
+        b.engine.use_rules(vec![rules_against(new)]);
         b.segment(20, &GOOD[20..], ACK);
         b.pass_time(1500);
         assert_eq!(b.world.received(if attack { HONEYPOT } else { SERVER }), GOOD);
@@ -662,7 +662,7 @@ fn a_streamed_request_is_judged_by_the_new_rules_from_its_beginning() {
     b.segment(0, head, ACK);
     b.pass_time(200);
     assert_eq!(b.world.received(SERVER), head);
-    b.engine.use_rules(rules_against("/index"));
+    b.engine.use_rules(vec![rules_against("/index")]);
     b.segment(head.len() as u32, b"0123456789", ACK);
     b.pass_time(1500);
     assert_eq!(b.world.received(SERVER), head, "what came after the change was not forwarded");
@@ -675,7 +675,7 @@ fn a_verdict_outlives_the_rules_that_gave_it() {
     b.segment(0, GOOD, ACK);
     b.client_acks(500);
     b.segment(GOOD.len() as u32, EVIL, ACK);
-    b.engine.use_rules(Arc::new(RuleSet::from_json(br#"{"version":1,"services":[],"rules":[]}"#).unwrap().0));
+    b.engine.use_rules(vec![Arc::new(RuleSet::from_json(br#"{"version":1,"services":[],"rules":[]}"#).unwrap().0)]);
     b.pass_time(1500);
     assert_eq!(b.world.received(SERVER), GOOD);
     let diversions = b.world.diversions();
@@ -689,14 +689,14 @@ fn a_verdict_outlives_the_rules_that_gave_it() {
 fn a_restarted_inspector_goes_on_at_a_boundary_and_resets_elsewhere() {
     let mut b = Bench::new();
     b.segment(0, GOOD, ACK);
-    b.engine = Engine::new(config(Method::Adopt), rules());
+    b.engine = Engine::new(config(Method::Adopt), vec![rules()]);
     b.segment(GOOD.len() as u32, GOOD, ACK);
     assert_eq!(b.world.received(SERVER), [GOOD, GOOD].concat());
 
     let mut b = Bench::new();
     b.segment(0, &GOOD[..10], ACK);
     b.pass_time(200);
-    b.engine = Engine::new(config(Method::Adopt), rules());
+    b.engine = Engine::new(config(Method::Adopt), vec![rules()]);
     b.segment(10, &GOOD[10..], ACK);
     assert_eq!(b.world.received(SERVER), &GOOD[..10], "never guessed");
     let resets: Vec<_> = b.world.sent.iter().filter(|s| s.2 & RST != 0).map(|s| s.0).collect();
@@ -791,7 +791,7 @@ fn rules_that_count_do_so_by_source_across_connections() {
     let (set, refused) = RuleSet::from_json(&serde_json::to_vec(&document).unwrap()).unwrap();
     assert!(refused.is_empty(), "{refused:?}");
     let mut b = Bench::new();
-    b.engine = Engine::new(config(Method::Adopt), Arc::new(set));
+    b.engine = Engine::new(config(Method::Adopt), vec![Arc::new(set)]);
     b.pass_time(1);
     const LOGIN: &[u8] = b"GET /login HTTP/1.1\r\nHost: s\r\n\r\n";
     for flow_number in 10..13 {

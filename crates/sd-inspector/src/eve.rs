@@ -6,6 +6,7 @@
 use sd_engine::counter::Counter;
 use sd_engine::event::{Event, FlowId, Http, Place, Reason};
 use sd_io::shared::{SharedBackends, SharedCounters};
+use sd_rules::{Protocol, RuleSet};
 use serde_json::{json, Map, Value};
 use std::collections::HashMap;
 use std::fs::File;
@@ -17,20 +18,34 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// An event and when it happened.
 pub type Stamped = (SystemTime, Event);
 
-/// The site's servers and honeypots, for a reader of events.
-pub struct Machines {
-    /// By index.
-    pub names: HashMap<u16, String>,
+/// What the site's machines and services are called, for a reader of events.
+pub struct Names {
+    /// Of servers and honeypots, by index.
+    pub machines: HashMap<u16, String>,
+    /// By port.
+    pub services: HashMap<u16, Service>,
     /// Where their addresses stand; None: nobody knows (a capture).
     pub backends: Option<Arc<SharedBackends>>,
 }
 
+pub struct Service {
+    pub name: String,
+    pub protocol: Protocol,
+}
+
+impl Service {
+    pub fn of(rules: &RuleSet) -> Service {
+        let service = rules.service();
+        Service { name: service.name.clone(), protocol: service.protocol }
+    }
+}
+
 /// Write events until all senders are gone. A reader that has gone away (supervisor killed) costs the events only.
-pub fn write_events(receiver: &Receiver<Stamped>, mut to: File, machines: &Machines, counters: &Arc<SharedCounters>) {
+pub fn write_events(receiver: &Receiver<Stamped>, mut to: File, names: &Names, counters: &Arc<SharedCounters>) {
     let mut line = Vec::new();
     while let Ok((when, event)) = receiver.recv() {
         line.clear();
-        let value = render(when, &event, machines);
+        let value = render(when, &event, names);
         if serde_json::to_writer(&mut line, &value).is_ok() {
             line.push(b'\n');
             if to.write_all(&line).is_err() {
@@ -41,12 +56,14 @@ pub fn write_events(receiver: &Receiver<Stamped>, mut to: File, machines: &Machi
 }
 
 /// One event as an EVE object.
-pub fn render(when: SystemTime, event: &Event, machines: &Machines) -> Value {
+pub fn render(when: SystemTime, event: &Event, names: &Names) -> Value {
     match event {
         Event::Alert { flow, signature: rule, place, diverted, would_divert, scored, http, request } => {
-            let mut o = head(when, flow, "alert");
+            let mut o = head(when, flow, "alert", names);
             o.insert("tx_id".into(), json!(request));
-            o.insert("app_proto".into(), json!("http"));
+            if names.services.get(&flow.destination.port).is_none_or(|service| service.protocol == Protocol::Http) {
+                o.insert("app_proto".into(), json!("http"));
+            }
             o.insert("direction".into(), json!("to_server"));
             o.insert(
                 "alert".into(),
@@ -81,12 +98,12 @@ pub fn render(when: SystemTime, event: &Event, machines: &Machines) -> Value {
             request_bytes,
             request,
         } => {
-            let mut o = head(when, flow, "securedirect");
+            let mut o = head(when, flow, "securedirect", names);
             let mut own = Map::new();
             own.insert("event".into(), json!("diversion"));
             explain(&mut own, reason, place.as_ref());
-            own.insert("server".into(), machine(*server, machines));
-            own.insert("honeypot".into(), honeypot.map_or(Value::Null, |index| machine(index, machines)));
+            own.insert("server".into(), machine(*server, names));
+            own.insert("honeypot".into(), honeypot.map_or(Value::Null, |index| machine(index, names)));
             own.insert("adopted".into(), json!(adopted));
             own.insert("method".into(), json!(method));
             own.insert("held_us".into(), json!(held_us));
@@ -97,19 +114,19 @@ pub fn render(when: SystemTime, event: &Event, machines: &Machines) -> Value {
             Value::Object(o)
         }
         Event::WouldDivert { flow, reason, place, server, request_bytes, request } => {
-            let mut o = head(when, flow, "securedirect");
+            let mut o = head(when, flow, "securedirect", names);
             let mut own = Map::new();
             own.insert("event".into(), json!("observed"));
             own.insert("would_divert".into(), json!(true));
             explain(&mut own, reason, place.as_ref());
-            own.insert("server".into(), machine(*server, machines));
+            own.insert("server".into(), machine(*server, names));
             own.insert("request".into(), json!(request));
             own.insert("request_bytes".into(), json!(request_bytes));
             o.insert("securedirect".into(), Value::Object(own));
             Value::Object(o)
         }
         Event::Reset { flow } => {
-            let mut o = head(when, flow, "securedirect");
+            let mut o = head(when, flow, "securedirect", names);
             o.insert(
                 "securedirect".into(),
                 json!({"event": "connection_reset", "reason": "inspector restarted in the middle of a request"}),
@@ -137,7 +154,7 @@ fn explain(own: &mut Map<String, Value>, reason: &Reason, place: Option<&Place>)
     }
 }
 
-fn head(when: SystemTime, flow: &FlowId, kind: &str) -> Map<String, Value> {
+fn head(when: SystemTime, flow: &FlowId, kind: &str, names: &Names) -> Map<String, Value> {
     let address = |a: [u8; 4]| std::net::Ipv4Addr::from(a).to_string();
     let mut o = Map::new();
     o.insert("timestamp".into(), json!(timestamp(when)));
@@ -148,6 +165,9 @@ fn head(when: SystemTime, flow: &FlowId, kind: &str) -> Map<String, Value> {
     o.insert("dest_ip".into(), json!(address(flow.destination.address)));
     o.insert("dest_port".into(), json!(flow.destination.port));
     o.insert("proto".into(), json!("TCP"));
+    if let Some(service) = names.services.get(&flow.destination.port) {
+        o.insert("service".into(), json!(service.name));
+    }
     o
 }
 
@@ -171,10 +191,10 @@ fn locate(place: &Place) -> Value {
     json!({"buffer": place.buffer.as_str(), "offset": place.offset, "length": place.length})
 }
 
-fn machine(index: u16, machines: &Machines) -> Value {
-    let backend = machines.backends.as_ref().and_then(|backends| backends.get(index));
+fn machine(index: u16, names: &Names) -> Value {
+    let backend = names.backends.as_ref().and_then(|backends| backends.get(index));
     let address = backend.map(|b| std::net::Ipv4Addr::from(b.address).to_string());
-    json!({"name": machines.names.get(&index), "address": address})
+    json!({"name": names.machines.get(&index), "address": address})
 }
 
 /// As Suricata writes it: 2026-01-31T12:00:00.000000+0000. The calendar: Howard Hinnant, "chrono-Compatible Low-Level

@@ -11,7 +11,7 @@ mod reload;
 pub mod replay;
 
 use sd_engine::counter::Counter;
-use sd_engine::{Config as EngineConfig, Method};
+use sd_engine::{Config as EngineConfig, Method, Service as EngineService};
 use sd_io::shared::{Attackers, SharedBackends, SharedConfig, SharedCounters, SharedFlows};
 use sd_io::xsk::Xsk;
 use sd_rules::RuleSet;
@@ -33,23 +33,20 @@ const MAX_QUEUES: u32 = 64;
 #[derive(Debug, Deserialize)]
 pub struct Config {
     pub interface: String,
-    pub port: u16,
+    /// In the order of the kernel's table and of the rule documents.
+    pub services: Vec<Service>,
     /// Hexadecimal.
     pub director_mac: String,
     pub hold_bytes: usize,
     pub hold_ms: u64,
     pub depth: usize,
-    /// "adopt" or "classic".
-    pub method: String,
+    /// Of no use when all services are "classic".
     pub adopt_key: String,
     /// Seconds.
     pub attacker_expiry: f64,
     /// So many different rules of action "score" divert their source, within so many seconds; 0: never.
     pub score_sids: usize,
     pub score_window: f64,
-    /// Report attacks, divert nothing.
-    #[serde(default)]
-    pub observe: bool,
     /// "connection" or "source".
     pub without_timestamps: String,
     /// Numeric identity to become.
@@ -63,8 +60,27 @@ pub struct Config {
     pub memory: usize,
 }
 
+/// A port of the virtual address.
+#[derive(Debug, Deserialize)]
+pub struct Service {
+    pub name: String,
+    pub port: u16,
+    /// "adopt" or "classic".
+    pub method: String,
+    /// Report attacks, divert nothing.
+    #[serde(default)]
+    pub observe: bool,
+}
+
 fn default_memory() -> usize {
     256 << 20
+}
+
+impl Service {
+    fn of_engine(&self) -> EngineService {
+        let method = if self.method == "classic" { Method::Classic } else { Method::Adopt };
+        EngineService { port: self.port, method, observe: self.observe }
+    }
 }
 
 /// Why the inspector could not start; the text is for the administrator.
@@ -96,8 +112,10 @@ pub fn run(
 ) -> Result<(), Failure> {
     let began = std::time::Instant::now();
     let config: Config = serde_json::from_slice(config).map_err(|e| format!("configuration of the inspector: {e}"))?;
-    let (rules, _refused) = RuleSet::from_json(rules).map_err(|e| format!("rules: {e}"))?;
-    let count = rules.len();
+    let (rules, _left_out) = RuleSet::collection(rules).map_err(|e| format!("rules: {e}"))?;
+    let ports: Vec<u16> = config.services.iter().map(|service| service.port).collect();
+    reload::fits(&rules, &ports).map_err(|e| format!("rules: {e}"))?;
+    let count: usize = rules.iter().map(RuleSet::len).sum();
     let slot = Arc::new(reload::Slot::new(rules));
     let map = |name: &str| maps.get(name).map(AsFd::as_fd).ok_or_else(|| format!("the map {name:?} was not passed"));
     let text = |e: sd_io::Error| e.to_string();
@@ -115,14 +133,12 @@ pub fn run(
         hold_bytes: config.hold_bytes,
         hold_ns: config.hold_ms * 1_000_000,
         depth: config.depth,
-        port: config.port,
+        services: config.services.iter().map(Service::of_engine).collect(),
         own_mac: bytes(&config.director_mac, "director_mac")?,
-        method: if config.method == "classic" { Method::Classic } else { Method::Adopt },
-        key: if config.method == "classic" { [0; 16] } else { bytes(&config.adopt_key, "adopt_key")? },
+        key: bytes(&config.adopt_key, "adopt_key")?,
         mark_without_timestamps: config.without_timestamps == "source",
         score_sids: config.score_sids,
         score_ms: (config.score_window * 1e3) as u64,
-        observe: config.observe,
         memory: config.memory,
     };
 
@@ -162,7 +178,7 @@ pub fn run(
     let (first, barrier) = (slot.clone(), sandboxed.clone());
     std::thread::spawn(move || {
         barrier.wait();
-        first.current().1.warm();
+        first.current().1.iter().for_each(|rules| rules.warm());
         if let Some(control) = control {
             reload::serve(control.into(), &first);
         }
@@ -174,8 +190,14 @@ pub fn run(
     if writeln!(out, "{started}").is_err() {
         shared.counters.add(Counter::EventsLost as usize, 1);
     }
-    let machines = eve::Machines { names: config.names, backends: Some(shared.backends.clone()) };
-    eve::write_events(&receiver, out, &machines, &shared.counters);
+    let (_, rules) = slot.current();
+    let services = config.services.iter().zip(&rules);
+    let names = eve::Names {
+        machines: config.names,
+        services: services.map(|(service, rules)| (service.port, eve::Service::of(rules))).collect(),
+        backends: Some(shared.backends.clone()),
+    };
+    eve::write_events(&receiver, out, &names, &shared.counters);
     let mut panicked = false;
     for thread in threads {
         panicked |= thread.join().is_err();

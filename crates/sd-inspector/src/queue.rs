@@ -198,8 +198,8 @@ impl Host for QueueHost<'_> {
         })
     }
 
-    fn honeypot_for(&self, source: [u8; 4]) -> Option<u16> {
-        self.shared.config.honeypot_for(source)
+    fn honeypot_for(&self, service: usize, source: [u8; 4]) -> Option<u16> {
+        self.shared.config.honeypot_for(service, source)
     }
 
     fn send(&mut self, build: impl FnOnce(&mut [u8]) -> usize) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! New rules for a running inspector: the supervisor sends them over a stream socket, all queues judge by them from then on.
 //!
-//! A message is its length (8 bytes, little endian) and a rule document; the answer is one line of JSON, `{"ok": true, ...}`
+//! A message is its length (8 bytes, little endian) and a collection of rule documents, one for each service; the answer is one line of JSON, `{"ok": true, ...}`
 //! or `{"ok": false, "error": ...}`. Rules that are refused change nothing. Nothing here opens files or makes threads, so
 //! that it works in the sandbox.
 
@@ -16,15 +16,19 @@ use std::time::Instant;
 /// A document longer than this is none of ours (all of ET has some 30 MB).
 const DOCUMENT_MAX: u64 = 1 << 30;
 
+/// Of each service, in their order.
+pub type Sets = Vec<Arc<RuleSet>>;
+
 /// The rules that are valid now. Queues look at the number, and take the rules when it has changed.
 pub struct Slot {
     generation: AtomicU64,
-    rules: Mutex<Arc<RuleSet>>,
+    rules: Mutex<Sets>,
 }
 
 impl Slot {
-    pub fn new(rules: RuleSet) -> Slot {
-        Slot { generation: AtomicU64::new(1), rules: Mutex::new(Arc::new(rules)) }
+    pub fn new(rules: Vec<RuleSet>) -> Slot {
+        let rules = rules.into_iter().map(Arc::new).collect();
+        Slot { generation: AtomicU64::new(1), rules: Mutex::new(rules) }
     }
 
     pub fn generation(&self) -> u64 {
@@ -32,13 +36,13 @@ impl Slot {
     }
 
     /// The rules and a number that they have at least.
-    pub fn current(&self) -> (u64, Arc<RuleSet>) {
+    pub fn current(&self) -> (u64, Sets) {
         let number = self.generation();
         (number, self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    fn replace(&self, rules: RuleSet) {
-        let new = Arc::new(rules);
+    fn replace(&self, rules: Vec<RuleSet>) {
+        let new = rules.into_iter().map(Arc::new).collect();
         let old = std::mem::replace(&mut *self.rules.lock().unwrap_or_else(PoisonError::into_inner), new);
         self.generation.fetch_add(1, Ordering::Release);
         // Freed here when no queue uses it any more; else by the last queue that lets go of it.
@@ -53,7 +57,7 @@ pub fn serve(mut socket: UnixStream, slot: &Slot) {
         answer.push('\n');
         let told = socket.write_all(answer.as_bytes());
         // Requests are judged meanwhile; one that needs an expression that is not built yet builds it.
-        slot.current().1.warm();
+        slot.current().1.iter().for_each(|rules| rules.warm());
         if told.is_err() {
             return;
         }
@@ -72,15 +76,26 @@ fn receive(socket: &mut UnixStream) -> Option<Vec<u8>> {
     (document.len() as u64 == length).then_some(document)
 }
 
+/// An error unless there is a set of rules for each service, in their order.
+pub fn fits(rules: &[RuleSet], ports: &[u16]) -> Result<(), String> {
+    let given: Vec<u16> = rules.iter().map(|rules| rules.service().port).collect();
+    if given == ports {
+        return Ok(());
+    }
+    Err(format!("the documents are for the ports {given:?}, the services have {ports:?}"))
+}
+
 fn accept(document: Vec<u8>, slot: &Slot) -> Value {
     let began = Instant::now();
-    match RuleSet::from_json(&document) {
+    let ports: Vec<u16> = slot.current().1.iter().map(|rules| rules.service().port).collect();
+    let read = RuleSet::collection(&document).map_err(|error| error.to_string());
+    match read.and_then(|(rules, left_out)| fits(&rules, &ports).map(|()| (rules, left_out))) {
         Ok((rules, left_out)) => {
-            let count = rules.len();
+            let count: usize = rules.iter().map(RuleSet::len).sum();
             slot.replace(rules);
-            json!({"ok": true, "rules": count, "left_out": left_out.len(), "ms": began.elapsed().as_millis() as u64})
+            json!({"ok": true, "rules": count, "left_out": left_out, "ms": began.elapsed().as_millis() as u64})
         }
-        Err(error) => json!({"ok": false, "error": error.to_string()}),
+        Err(error) => json!({"ok": false, "error": error}),
     }
 }
 
@@ -88,7 +103,11 @@ fn accept(document: Vec<u8>, slot: &Slot) -> Value {
 mod tests {
     use super::*;
 
-    const NONE: &[u8] = br#"{"version":1,"services":[],"rules":[]}"#;
+    const NONE: &[u8] = br#"{"version":2,"documents":[{"version":1,"rules":[]},
+        {"version":1,"service":{"name":"mail","port":25,"protocol":"tcp"},"rules":[]}]}"#;
+    const ONE_WRONG: &[u8] = br#"{"version":2,"documents":[{"version":1,"rules":[]},
+        {"version":7,"service":{"name":"mail","port":25,"protocol":"tcp"},"rules":[]}]}"#;
+    const ANOTHER_PORT: &[u8] = br#"{"version":2,"documents":[{"version":1,"rules":[]}]}"#;
 
     fn ask(socket: &mut UnixStream, document: &[u8]) -> Value {
         socket.write_all(&(document.len() as u64).to_le_bytes()).unwrap();
@@ -104,14 +123,16 @@ mod tests {
 
     #[test]
     fn good_rules_are_taken_and_bad_ones_change_nothing() {
-        let slot = Arc::new(Slot::new(RuleSet::from_json(NONE).unwrap().0));
+        let slot = Arc::new(Slot::new(RuleSet::collection(NONE).unwrap().0));
         let (mut here, there) = UnixStream::pair().unwrap();
         let served = {
             let slot = slot.clone();
             std::thread::spawn(move || serve(there, &slot))
         };
-        let first = Arc::downgrade(&slot.current().1);
-        assert_eq!(ask(&mut here, b"no rules")["ok"], false);
+        let first = Arc::downgrade(&slot.current().1[1]);
+        for refused in [b"no rules", ONE_WRONG, ANOTHER_PORT] {
+            assert_eq!(ask(&mut here, refused)["ok"], false);
+        }
         assert_eq!(slot.generation(), 1);
         assert!(first.upgrade().is_some());
         assert_eq!(ask(&mut here, NONE)["ok"], true);

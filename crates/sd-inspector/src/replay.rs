@@ -4,12 +4,12 @@
 //! Every connection is judged as if the director had met it, with a honeypot that takes everything over. Memory is bounded:
 //! records, flows and ports are, and the capture is read once from its beginning to its end.
 
-use crate::eve::{self, Machines};
+use crate::eve::{self, Names};
 use sd_engine::counter::{Counter, NAMES};
 use sd_engine::event::Event;
 use sd_engine::host::{self, flag, Backend, Diversion, Facts, Host, Meta};
 use sd_engine::packet::{Template, ACK, FIN, RST, SYN};
-use sd_engine::{Config, Engine, Method};
+use sd_engine::{Config, Engine, Method, Service};
 use sd_rules::RuleSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
@@ -400,7 +400,7 @@ struct Replay<'a> {
     site: Site,
     number: u32,
     swept: u64,
-    machines: Machines,
+    names: Names,
     frame: Vec<u8>,
     summary: Summary,
 }
@@ -408,6 +408,7 @@ struct Replay<'a> {
 impl Replay<'_> {
     fn new(rules: Arc<RuleSet>, options: &Options) -> Replay<'_> {
         let names = HashMap::from([(SERVER, "server".to_owned()), (HONEYPOT, "honeypot".to_owned())]);
+        let services = options.ports.iter().map(|port| (*port, eve::Service::of(&rules))).collect();
         Replay {
             options,
             rules,
@@ -423,7 +424,7 @@ impl Replay<'_> {
             },
             number: 0,
             swept: 0,
-            machines: Machines { names, backends: None },
+            names: Names { machines: names, services, backends: None },
             frame: vec![0; 14 + 65_535],
             summary: Summary::default(),
         }
@@ -594,7 +595,7 @@ impl Replay<'_> {
             if self.engines.len() >= PORTS_MAX {
                 return self.skip("too_many_ports");
             }
-            self.engines.insert(port, Engine::new(config(self.options, port), self.rules.clone()));
+            self.engines.insert(port, Engine::new(config(self.options, port), vec![self.rules.clone()]));
         }
         let timestamps = f.template.timestamps.map_or(0, |_| host::OPT_TIMESTAMPS);
         f.facts.get_or_insert(Facts {
@@ -658,7 +659,7 @@ impl Replay<'_> {
     /// Pass on what has been said; false when nobody listens any more.
     fn tell(&mut self, emit: &mut Emit<'_>) -> bool {
         for (at, event) in std::mem::take(&mut self.site.events) {
-            let mut value = eve::render(UNIX_EPOCH + Duration::from_nanos(at), &event, &self.machines);
+            let mut value = eve::render(UNIX_EPOCH + Duration::from_nanos(at), &event, &self.names);
             self.name_addresses(&mut value);
             if !emit(&value) {
                 return false;
@@ -698,14 +699,12 @@ fn config(options: &Options, port: u16) -> Config {
         hold_bytes: options.hold_bytes,
         hold_ns: options.hold_ms * MS,
         depth: options.depth,
-        port,
+        services: vec![Service { port, method: Method::Adopt, observe: options.observe }],
         own_mac: [2, 0, 0, 0, 0, 2],
-        method: Method::Adopt,
         key: [0; 16],
         mark_without_timestamps: false,
         score_sids: options.score_sids,
         score_ms: options.score_seconds * 1000,
-        observe: options.observe,
         memory: 256 << 20,
     }
 }
@@ -744,7 +743,7 @@ impl Host for Site {
         let mac = [2, 0, 0, 0, 1, index as u8];
         Some(Backend { mac, address: [0; 4], adopt: true, options: 7, wscale: 7 })
     }
-    fn honeypot_for(&self, _source: [u8; 4]) -> Option<u16> {
+    fn honeypot_for(&self, _service: usize, _source: [u8; 4]) -> Option<u16> {
         Some(HONEYPOT)
     }
     fn send(&mut self, _build: impl FnOnce(&mut [u8]) -> usize) {}

@@ -6,7 +6,7 @@
 use std::mem::{offset_of, size_of};
 
 /// Value of `sd_config.abi_version`.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// Flows in one bucket of the flow table.
 pub const WAYS: u32 = 8;
@@ -14,6 +14,10 @@ pub const WAYS: u32 = 8;
 pub const MAX_BACKENDS: usize = 256;
 /// Entries of the slot tables.
 pub const SLOTS: usize = 256;
+/// Services of the virtual address.
+pub const SERVICES: usize = 64;
+/// TCP ports.
+pub const PORTS: usize = 65_536;
 
 /// `sd_flow.owner` is \[count:32\]\[generation:16\]\[flags:16\].
 pub const COUNT_ONE: u64 = 1 << 32;
@@ -66,8 +70,6 @@ pub const BACKEND_WSCALE: u16 = 0x40;
 pub const CONFIG_READY: u32 = 0x01;
 /// Payload needs a verdict.
 pub const CONFIG_INSPECT: u32 = 0x02;
-/// A source is marked only after it has proved that it receives what is sent to it.
-pub const CONFIG_PROVE_SOURCE: u32 = 0x04;
 
 /// The packet's source is a marked attacker.
 pub const META_MARKED: u16 = 0x01;
@@ -81,6 +83,18 @@ pub const ADOPT_EXID: u16 = 0x5344;
 /// Its length.
 pub const ADOPT_LEN: usize = 28;
 
+/// `struct sd_service`
+#[repr(C)]
+#[allow(missing_docs)]
+pub struct Service {
+    pub round_robin: u32,
+    pub n_servers: u32,
+    pub n_honeypots: u32,
+    pub pad: u32,
+    pub servers: [u8; SLOTS],
+    pub honeypots: [u8; SLOTS],
+}
+
 /// `struct sd_config`
 #[repr(C)]
 #[allow(missing_docs)]
@@ -88,19 +102,15 @@ pub struct Config {
     pub abi_version: u32,
     pub flags: u32,
     pub vip: u32,
-    pub port: u16,
+    pub pad: u16,
     pub mac: [u8; 6],
     pub flow_timeout_ns: u64,
     pub closed_timeout_ns: u64,
     pub attacker_expiry_ns: u64,
     pub hash_key: [u64; 2],
     pub seal_key: [u64; 2],
-    pub round_robin: u32,
-    pub n_servers: u32,
-    pub n_honeypots: u32,
-    pub pad: u32,
-    pub servers: [u8; SLOTS],
-    pub honeypots: [u8; SLOTS],
+    pub services: [Service; SERVICES],
+    pub service_of: [u8; PORTS],
 }
 
 /// `struct sd_backend`
@@ -147,7 +157,7 @@ pub struct Flow {
 #[allow(missing_docs)]
 pub struct Bucket {
     pub tag: [u32; WAYS as usize],
-    pub pad: [u32; 8],
+    pub first_ack: [u32; WAYS as usize],
     pub way: [Flow; WAYS as usize],
 }
 
@@ -208,7 +218,8 @@ pub struct AllowKey {
 }
 
 const _: () = {
-    assert!(size_of::<Config>() == 608);
+    assert!(size_of::<Service>() == 528);
+    assert!(size_of::<Config>() == 80 + SERVICES * 528 + PORTS);
     assert!(size_of::<Backend>() == 16);
     assert!(size_of::<Flow>() == 120);
     assert!(size_of::<Bucket>() == 1024);
@@ -217,7 +228,7 @@ const _: () = {
     assert!(size_of::<AllowKey>() == 20);
     // Written or read as one 64-bit word.
     assert!(offset_of!(Backend, mac) == 0 && offset_of!(Backend, flags) == 6);
-    assert!(offset_of!(Config, port) == 12 && offset_of!(Config, mac) == 14);
+    assert!(offset_of!(Config, vip) == 8 && offset_of!(Config, mac) == 14);
     assert!(offset_of!(Flow, sport) == 48 && offset_of!(Flow, server) == 52);
 };
 
@@ -285,20 +296,17 @@ mod tests {
             abi_version,
             flags,
             vip,
-            port,
+            pad,
             mac,
             flow_timeout_ns,
             closed_timeout_ns,
             attacker_expiry_ns,
             hash_key,
             seal_key,
-            round_robin,
-            n_servers,
-            n_honeypots,
-            pad,
-            servers,
-            honeypots
+            services,
+            service_of
         );
+        same!(btf, "sd_service", Service, round_robin, n_servers, n_honeypots, pad, servers, honeypots);
         same!(btf, "sd_backend", Backend, mac, flags, address, mss, wscale, pad);
         same!(
             btf,
@@ -326,7 +334,7 @@ mod tests {
             seal,
             diverted_at
         );
-        same!(btf, "sd_bucket", Bucket, tag, pad, way);
+        same!(btf, "sd_bucket", Bucket, tag, first_ack, way);
         same!(btf, "sd_attacker", Attacker, since, expires, connections, sid, pad);
         same!(btf, "sd_allow_key", AllowKey, prefix_length, address);
     }
@@ -359,6 +367,8 @@ mod tests {
             ("SD_WAYS", u64::from(WAYS)),
             ("SD_MAX_BACKENDS", MAX_BACKENDS as u64),
             ("SD_SLOTS", SLOTS as u64),
+            ("SD_SERVICES", SERVICES as u64),
+            ("SD_PORTS", PORTS as u64),
             ("SD_GEN_SHIFT", u64::from(GEN_SHIFT)),
             ("SD_FLAG_ESTABLISHED", FLAG_ESTABLISHED),
             ("SD_FLAG_CLOSED", FLAG_CLOSED),
@@ -382,7 +392,6 @@ mod tests {
             ("SD_BACKEND_WSCALE", u64::from(BACKEND_WSCALE)),
             ("SD_CONFIG_READY", u64::from(CONFIG_READY)),
             ("SD_CONFIG_INSPECT", u64::from(CONFIG_INSPECT)),
-            ("SD_CONFIG_PROVE_SOURCE", u64::from(CONFIG_PROVE_SOURCE)),
             ("SD_META_MARKED", u64::from(META_MARKED)),
             ("SD_META_MAGIC", u64::from(META_MAGIC)),
             ("SD_ADOPT_KIND", u64::from(ADOPT_KIND)),

@@ -9,7 +9,7 @@ use libbpf_rs::btf::Btf;
 use libbpf_rs::{MapCore, Object, TcHookBuilder, TC_INGRESS};
 
 use crate::error::{errno_of, Error, Result};
-use crate::{map, net, object};
+use crate::{abi, map, net, object};
 
 /// Names of its counters.
 pub const COUNTERS: [&str; 5] =
@@ -53,13 +53,17 @@ fn qdisc(ifindex: u32, attach_point: libbpf_sys::bpf_tc_attach_point) -> libbpf_
 }
 
 impl Adopter {
-    /// Load and attach. `key`: 16 bytes that the director has too.
-    pub fn attach(interface: &str, vip: Ipv4Addr, port: u16, key: [u8; 16]) -> Result<Self> {
+    /// Load and attach. `ports`: of the services. `key`: 16 bytes that the director has too.
+    pub fn attach(interface: &str, vip: Ipv4Addr, ports: &[u16], key: [u8; 16]) -> Result<Self> {
         object::quiet();
         let ifindex = net::interface_index(interface)?;
         require_kfunc()?;
         let mut open = object::open("adopt", object::ADOPT)?;
-        object::set_constants(&mut open, &[("vip", &vip.octets()), ("port", &port.to_be_bytes()), ("key", &key)])?;
+        let mut services = vec![0u8; abi::PORTS];
+        for port in ports {
+            services[usize::from(port.to_be())] = 1;
+        }
+        object::set_constants(&mut open, &[("vip", &vip.octets()), ("services", &services), ("key", &key)])?;
         let object = open.load().map_err(|error| match errno_of(&error) {
             Some(libc::ESRCH | libc::ENOTSUP) => Error::missing(
                 "this kernel cannot adopt connections",

@@ -379,6 +379,9 @@ impl Director {
         for network in allow {
             wanted.push(allow_bytes(&parse_network(network)?));
         }
+        if settings.ports.len() > abi::SERVICES {
+            return Err(Error::invalid(format!("there are places for {} services", abi::SERVICES)));
+        }
         for key in self.allow.keys()? {
             if !wanted.iter().any(|network| network.as_slice() == key) {
                 self.allow.delete(&key)?;
@@ -405,12 +408,15 @@ impl Director {
         self.backends.get(index)
     }
 
-    /// Slot tables of backend indexes.
-    pub fn set_schedule(&self, servers: &[u8], honeypots: &[u8]) -> Result<()> {
+    /// Slot tables of backend indexes for one service.
+    pub fn set_schedule(&self, service: usize, servers: &[u8], honeypots: &[u8]) -> Result<()> {
+        if service >= abi::SERVICES {
+            return Err(Error::invalid(format!("there are places for {} services", abi::SERVICES)));
+        }
         if servers.len().max(honeypots.len()) > abi::SLOTS {
             return Err(Error::invalid(format!("a schedule has at most {} slots", abi::SLOTS)));
         }
-        self.config.write_schedule(servers, honeypots);
+        self.config.write_schedule(service, servers, honeypots);
         Ok(())
     }
 

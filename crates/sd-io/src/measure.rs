@@ -124,13 +124,12 @@ fn prepare() -> Result<Director> {
     let director = Director::load_for("lo", Options { pin_dir: None, max_flows: 262_144, max_attackers: 1024 })?;
     let settings = Settings {
         vip: VIP,
-        port: 80,
+        ports: vec![80],
         mac: MAC,
         flow_timeout_ns: HOUR_NS,
         closed_timeout_ns: HOUR_NS,
         attacker_expiry_ns: HOUR_NS,
         inspect: true,
-        prove_source: true,
     };
     director.configure(&settings, &["203.0.113.0/24".to_owned()])?;
     let usual = abi::BACKEND_UP | abi::BACKEND_RESOLVED;
@@ -138,7 +137,7 @@ fn prepare() -> Result<Director> {
         let mac = [2, 0, 0, 0, 1, index as u8];
         director.set_backend(index, &Backend { mac, flags, address: [192, 0, 2, 11], mss: 1460, wscale: Some(7) })?;
     }
-    director.set_schedule(&[0, 1], &[2])?;
+    director.set_schedule(0, &[0, 1], &[2])?;
     director.attacker_add("198.51.100.66", HOUR_NS, 1)?;
     Ok(director)
 }

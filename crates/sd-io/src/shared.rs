@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, AtomicU8, Ordering};
 
-use crate::abi::{self, Bucket, Config, Flow};
+use crate::abi::{self, Bucket, Config, Flow, Service};
 use crate::error::{Error, Result};
 use crate::map;
 
@@ -119,22 +119,31 @@ fn share(fd: BorrowedFd<'_>, name: &str, value_size: usize, writable: bool) -> R
     Ok((mapping, info.max_entries))
 }
 
+fn place_of_service(index: usize) -> Option<usize> {
+    (index < abi::SERVICES).then(|| offset_of!(Config, services) + index * size_of::<Service>())
+}
+
+/// XDP reads the port as it stands in the packet.
+fn place_of_port(port: u16) -> usize {
+    offset_of!(Config, service_of) + usize::from(port.to_be())
+}
+
 /// Map "config".
 #[derive(Debug)]
 pub struct SharedConfig(Mapping);
 
 /// What the director answers for; see [`SharedConfig::write`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Settings {
     pub vip: [u8; 4],
-    pub port: u16,
+    /// Of the services, by their index.
+    pub ports: Vec<u16>,
     pub mac: [u8; 6],
     pub flow_timeout_ns: u64,
     pub closed_timeout_ns: u64,
     pub attacker_expiry_ns: u64,
     pub inspect: bool,
-    pub prove_source: bool,
 }
 
 impl SharedConfig {
@@ -167,19 +176,14 @@ impl SharedConfig {
         self.flags() & abi::CONFIG_INSPECT != 0
     }
 
-    /// A source is marked only after the proof of its return path.
-    pub fn prove_source(&self) -> bool {
-        self.flags() & abi::CONFIG_PROVE_SOURCE != 0
-    }
-
     /// The virtual address.
     pub fn vip(&self) -> [u8; 4] {
         self.0.get32(offset_of!(Config, vip)).to_ne_bytes()
     }
 
-    /// The service's port.
-    pub fn port(&self) -> u16 {
-        u16::from_be(self.0.get16(offset_of!(Config, port)))
+    /// Index of the service at this port.
+    pub fn service(&self, port: u16) -> Option<usize> {
+        usize::from(self.0.get8(place_of_port(port))).checked_sub(1)
     }
 
     /// The director's own MAC address.
@@ -209,13 +213,14 @@ impl SharedConfig {
     }
 
     /// The honeypot that this source is sent to: the same choice as in bpf/director.bpf.c.
-    pub fn honeypot_for(&self, source: [u8; 4]) -> Option<u16> {
-        let n = self.0.get32(offset_of!(Config, n_honeypots));
+    pub fn honeypot_for(&self, service: usize, source: [u8; 4]) -> Option<u16> {
+        let at = place_of_service(service)?;
+        let n = self.0.get32(at + offset_of!(Service, n_honeypots));
         if n == 0 || n as usize > abi::SLOTS {
             return None;
         }
         let slot = (u32::from_be_bytes(source).wrapping_mul(2_654_435_761) >> 8) % n;
-        Some(u16::from(self.0.get8(offset_of!(Config, honeypots) + slot as usize)))
+        Some(u16::from(self.0.get8(at + offset_of!(Service, honeypots) + slot as usize)))
     }
 
     fn set64(&self, offset: usize, value: u64) {
@@ -241,10 +246,21 @@ impl SharedConfig {
 
     /// The flags come last: XDP looks at nothing before it has seen READY.
     pub(crate) fn write(&self, settings: &Settings) {
-        // Address, port and the first half of the MAC share a word with nothing else.
+        // A service at another place than before has no machines until its schedule is written.
+        for (index, port) in settings.ports.iter().enumerate() {
+            if let (true, Some(_)) = (self.service(*port) != Some(index), place_of_service(index)) {
+                self.write_schedule(index, &[], &[]);
+            }
+        }
+        for port in 0..=u16::MAX {
+            let index = settings.ports.iter().take(abi::SERVICES).position(|ours| *ours == port);
+            if let Some(place) = self.0.u8(place_of_port(port)) {
+                place.store(index.map_or(0, |index| index as u8 + 1), Ordering::Relaxed);
+            }
+        }
+        // Address and the first half of the MAC share a word with nothing else.
         let mut first = [0u8; 8];
         first[..4].copy_from_slice(&settings.vip);
-        first[4..6].copy_from_slice(&settings.port.to_be_bytes());
         first[6..].copy_from_slice(&settings.mac[..2]);
         self.set64(offset_of!(Config, vip), u64::from_ne_bytes(first));
         let last = [settings.mac[2], settings.mac[3], settings.mac[4], settings.mac[5]];
@@ -256,17 +272,15 @@ impl SharedConfig {
         if settings.inspect {
             flags |= abi::CONFIG_INSPECT;
         }
-        if settings.prove_source {
-            flags |= abi::CONFIG_PROVE_SOURCE;
-        }
         self.set32(offset_of!(Config, flags), flags, Ordering::Release);
     }
 
     /// Slots first, their number last: whatever XDP reads meanwhile is an old or a new slot.
-    pub(crate) fn write_schedule(&self, servers: &[u8], honeypots: &[u8]) {
+    pub(crate) fn write_schedule(&self, service: usize, servers: &[u8], honeypots: &[u8]) {
+        let Some(at) = place_of_service(service) else { return };
         for (slots, table, number) in [
-            (servers, offset_of!(Config, servers), offset_of!(Config, n_servers)),
-            (honeypots, offset_of!(Config, honeypots), offset_of!(Config, n_honeypots)),
+            (servers, at + offset_of!(Service, servers), at + offset_of!(Service, n_servers)),
+            (honeypots, at + offset_of!(Service, honeypots), at + offset_of!(Service, n_honeypots)),
         ] {
             for (slot, backend) in slots.iter().take(abi::SLOTS).enumerate() {
                 if let Some(place) = self.0.u8(table + slot) {
@@ -505,6 +519,16 @@ impl SharedFlows {
         if let Some(place) = self.u32(index, field) {
             place.store(value, Ordering::Relaxed);
         }
+    }
+
+    /// The client's acknowledgement in the handshake.
+    pub fn first_ack(&self, index: u32) -> Option<u32> {
+        if index >= self.capacity() {
+            return None;
+        }
+        let (bucket, way) = ((index / abi::WAYS) as usize, (index % abi::WAYS) as usize);
+        let place = bucket * size_of::<Bucket>() + offset_of!(Bucket, first_ack) + way * 4;
+        Some(self.mapping.u32(place)?.load(Ordering::Relaxed))
     }
 
     /// The client's newest acknowledgement.

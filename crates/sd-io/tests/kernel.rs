@@ -202,13 +202,12 @@ const PSH: u8 = 8;
 fn configure(director: &Director, allow: &[&str]) {
     let settings = Settings {
         vip: VIP,
-        port: 80,
+        ports: vec![80],
         mac: DIRECTOR_MAC,
         flow_timeout_ns: 240_000_000_000,
         closed_timeout_ns: 10_000_000_000,
         attacker_expiry_ns: 3_600_000_000_000,
         inspect: true,
-        prove_source: true,
     };
     let allow: Vec<String> = allow.iter().map(|network| (*network).to_owned()).collect();
     director.configure(&settings, &allow).unwrap();
@@ -219,7 +218,7 @@ fn configure(director: &Director, allow: &[&str]) {
         let seen = director.backend(index).unwrap();
         assert_eq!(seen, Backend { flags: flags | abi::BACKEND_WSCALE, ..backend });
     }
-    director.set_schedule(&[0], &[1]).unwrap();
+    director.set_schedule(0, &[0], &[1]).unwrap();
 }
 
 fn counter(director: &Director, name: &str) -> u64 {

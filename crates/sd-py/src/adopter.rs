@@ -20,10 +20,10 @@ impl Adopter {
 #[pymethods]
 impl Adopter {
     #[new]
-    #[pyo3(signature = (interface, *, vip, port, key))]
-    fn new(py: Python<'_>, interface: &str, vip: &str, port: u16, key: &[u8]) -> PyResult<Self> {
+    #[pyo3(signature = (interface, *, vip, ports, key))]
+    fn new(py: Python<'_>, interface: &str, vip: &str, ports: Vec<u16>, key: &[u8]) -> PyResult<Self> {
         let (vip, key) = (ipv4(vip)?, exactly(key, "key")?);
-        py.detach(|| sd_io::adopter::Adopter::attach(interface, vip, port, key))
+        py.detach(|| sd_io::adopter::Adopter::attach(interface, vip, &ports, key))
             .map(|adopter| Self(Mutex::new(adopter)))
             .map_err(into_py)
     }

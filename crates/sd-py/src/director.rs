@@ -68,29 +68,27 @@ impl Director {
         Ok(Self { inner, mode })
     }
 
-    #[pyo3(signature = (*, vip, port, mac, flow_timeout, closed_timeout, inspect, attacker_expiry, prove_source, allow))]
+    #[pyo3(signature = (*, vip, ports, mac, flow_timeout, closed_timeout, inspect, attacker_expiry, allow))]
     #[allow(clippy::too_many_arguments)]
     fn configure(
         &self,
         vip: &str,
-        port: u16,
+        ports: Vec<u16>,
         mac: &[u8],
         flow_timeout: f64,
         closed_timeout: f64,
         inspect: bool,
         attacker_expiry: f64,
-        prove_source: bool,
         allow: Vec<String>,
     ) -> PyResult<()> {
         let settings = Settings {
             vip: ipv4(vip)?.octets(),
-            port,
+            ports,
             mac: exactly(mac, "mac")?,
             flow_timeout_ns: nanoseconds(flow_timeout, "flow_timeout")?,
             closed_timeout_ns: nanoseconds(closed_timeout, "closed_timeout")?,
             attacker_expiry_ns: nanoseconds(attacker_expiry, "attacker_expiry")?,
             inspect,
-            prove_source,
         };
         self.inner.configure(&settings, &allow).map_err(into_py)
     }
@@ -134,9 +132,9 @@ impl Director {
         self.inner.set_backend(index, &backend).map_err(into_py)
     }
 
-    fn set_schedule(&self, servers: Vec<u16>, honeypots: Vec<u16>) -> PyResult<()> {
+    fn set_schedule(&self, service: usize, servers: Vec<u16>, honeypots: Vec<u16>) -> PyResult<()> {
         let (servers, honeypots) = (slots(&servers, "servers")?, slots(&honeypots, "honeypots")?);
-        self.inner.set_schedule(&servers, &honeypots).map_err(into_py)
+        self.inner.set_schedule(service, &servers, &honeypots).map_err(into_py)
     }
 
     fn attach(&self, py: Python<'_>) -> PyResult<String> {

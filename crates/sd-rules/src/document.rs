@@ -8,6 +8,42 @@ use crate::Buffer;
 /// The document version that this crate reads.
 pub const VERSION: u32 = 1;
 
+/// The version of what holds a document for each service.
+pub const COLLECTION_VERSION: u32 = 2;
+
+/// All services' documents, in the order of the services.
+#[derive(Deserialize)]
+pub struct Collection<'a> {
+    pub version: u32,
+    #[serde(borrow)]
+    pub documents: Vec<&'a serde_json::value::RawValue>,
+}
+
+/// Whose requests a document judges.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Service {
+    pub name: String,
+    pub port: u16,
+    pub protocol: Protocol,
+}
+
+impl Default for Service {
+    fn default() -> Service {
+        Service { name: "http".to_owned(), port: 80, protocol: Protocol::Http }
+    }
+}
+
+/// What a service's clients speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    #[default]
+    Http,
+    /// Anything: only the stream of bytes is judged.
+    Tcp,
+}
+
 /// What happens to a request that matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -21,6 +57,8 @@ pub enum Action {
 #[derive(Deserialize)]
 pub struct Document<'a> {
     pub version: u32,
+    #[serde(default)]
+    pub service: Service,
     /// Kept as text: one rule that does not fit the model must not cost the others.
     #[serde(borrow)]
     pub rules: Vec<&'a serde_json::value::RawValue>,

@@ -20,7 +20,7 @@ pub mod score;
 mod state;
 mod transaction;
 
-pub use document::Action;
+pub use document::{Action, Protocol, Service};
 pub use http::decoder::Decoder;
 pub use packet::{judge_packet, PacketFacts};
 pub use ruleset::{LoadError, RuleMeta, RuleSet, RuleSetStats};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::bytes::{ByteOption, Names};
-use crate::document::{self, Action, Comparison, Dialect, Document, Operator, RuleOption, Scope};
+use crate::document::{self, Action, Collection, Comparison, Dialect, Document, Operator, RuleOption, Scope, Service};
 use crate::http::decoder::{self, Decoder};
 use crate::matcher::{Content, Part, PartOption};
 use crate::packet::{FlagsTest, PacketTest};
@@ -39,6 +39,9 @@ pub enum LoadError {
     Json(#[from] serde_json::Error),
     #[error("the rule document has version {0}, this program reads version {version}", version = document::VERSION)]
     Version(u32),
+    #[error("the collection of rule documents has version {0}, this program reads version {version}",
+        version = document::COLLECTION_VERSION)]
+    Collection(u32),
 }
 
 /// Figures about a compiled set, for status output and benchmarks.
@@ -59,6 +62,7 @@ pub struct RuleSetStats {
 pub struct RuleSet {
     /// Different for each set that was ever compiled: requests in progress notice a reload by it.
     pub(crate) generation: u64,
+    service: Service,
     /// Of the loaded rules, then of the built-in ones.
     meta: Vec<RuleMeta>,
     pub(crate) rules: Vec<Rule>,
@@ -114,7 +118,29 @@ impl RuleSet {
                 refused.push((index, reason));
             }
         }
-        Ok((compiler.finish(), refused))
+        Ok((compiler.finish(document.service), refused))
+    }
+
+    /// Compiles a collection of documents, one for each service. All of them or none: the first that cannot be used is the
+    /// error. Rules that cannot be compiled are left out and counted.
+    pub fn collection(doc: &[u8]) -> Result<(Vec<RuleSet>, usize), LoadError> {
+        let collection: Collection = serde_json::from_slice(doc)?;
+        if collection.version != document::COLLECTION_VERSION {
+            return Err(LoadError::Collection(collection.version));
+        }
+        let mut left_out = 0;
+        let mut sets = Vec::with_capacity(collection.documents.len());
+        for text in collection.documents {
+            let (set, refused) = RuleSet::from_json(text.get().as_bytes())?;
+            left_out += refused.len();
+            sets.push(set);
+        }
+        Ok((sets, left_out))
+    }
+
+    /// Whose requests this set judges.
+    pub fn service(&self) -> &Service {
+        &self.service
     }
 
     /// Build all expressions now, so that no request waits for one: some 0.1 ms each, beside the work.
@@ -318,7 +344,7 @@ impl Compiler {
         *self.bits.entry(name.to_owned()).or_insert(next)
     }
 
-    fn finish(mut self) -> RuleSet {
+    fn finish(mut self, service: Service) -> RuleSet {
         for (_, sid, action, msg) in Decoder::TABLE {
             let divert = *action == Some(Action::Divert);
             self.meta.push(RuleMeta {
@@ -342,6 +368,7 @@ impl Compiler {
         static GENERATION: AtomicU64 = AtomicU64::new(1);
         RuleSet {
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
+            service,
             meta: self.meta,
             rules: self.rules,
             head_filters: Buffer::ALL

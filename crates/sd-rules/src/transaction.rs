@@ -9,7 +9,7 @@ use crate::http::{Body, BodyState, Buffers, Head, HeadState};
 use crate::matcher::{Budget, PartState, Status};
 use crate::ruleset::{Rule, RuleSet};
 use crate::state::{FlowBits, RuleState};
-use crate::{Buffer, Limits, Match, RuleId};
+use crate::{Buffer, Limits, Match, Protocol, RuleId};
 
 /// What a thread reuses from request to request.
 #[derive(Debug, Default)]
@@ -193,6 +193,9 @@ impl Transaction {
         out: &mut Vec<Match>,
     ) -> Step {
         self.use_rules(rules);
+        if rules.service().protocol == Protocol::Tcp {
+            self.head.state = HeadState::NotHttp;
+        }
         let mut found = 0u64;
         self.head.parse(data, limits, &mut |event| found |= event.bit());
         self.found |= found;

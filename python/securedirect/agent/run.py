@@ -10,7 +10,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Protocol
@@ -105,14 +105,14 @@ def listens(
 def run_agent(
     interface: str,
     vip: IPv4Address,
-    port: int,
+    ports: Sequence[int],
     key: bytes,
     *,
     stats_interval: float | None,
     load: Callable[..., Adopter],
     say: Callable[[str], None] = print,
 ) -> None:
-    """Let connections to ``vip``:``port`` be adopted until SIGTERM or SIGINT. Raises HostError.
+    """Let connections to ``ports`` of ``vip`` be adopted until SIGTERM or SIGINT. Raises HostError.
 
     ``load``: ``_core.Adopter``. ``stats_interval``: seconds between lines of counters, None for none.
     """
@@ -130,13 +130,14 @@ def run_agent(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    if not _await_listener(vip, port, stop):
+    if not _await_listeners(vip, ports, stop):
         return
     with kernel_step(f"cannot attach the adopter to {interface}"):
-        adopter = load(interface, vip=str(vip), port=port, key=key)
+        adopter = load(interface, vip=str(vip), ports=list(ports), key=key)
     try:
-        say(f"adopting connections to {vip}:{port} on {interface}")
-        notify(f"READY=1\nSTATUS=adopting connections to {vip}:{port}")
+        place = f"{vip} port {', '.join(map(str, ports))}"
+        say(f"adopting connections to {place} on {interface}")
+        notify(f"READY=1\nSTATUS=adopting connections to {place}")
         while not stop.wait(stats_interval):
             say(" ".join(f"{name}={value}" for name, value in adopter.counters().items()))
     finally:
@@ -144,14 +145,16 @@ def run_agent(
         adopter.detach()
 
 
-def _await_listener(vip: IPv4Address, port: int, stop: threading.Event) -> bool:
-    """Wait until the web server is there; False when asked to stop first."""
+def _await_listeners(vip: IPv4Address, ports: Sequence[int], stop: threading.Event) -> bool:
+    """Wait until a server listens on each port; False when asked to stop first."""
     reminded = -_REMIND_SECONDS
-    while not listens(vip, port):
+    while missing := [port for port in ports if not listens(vip, port)]:
         if time.monotonic() - reminded >= _REMIND_SECONDS:
             reminded = time.monotonic()
             _log.warning(
-                "waiting for a web server that listens on port %d of %s or of all addresses", port, vip
+                "waiting for a server that listens on port %s of %s or of all addresses",
+                ", ".join(map(str, missing)),
+                vip,
             )
         if stop.wait(_POLL_SECONDS):
             return False

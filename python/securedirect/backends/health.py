@@ -182,29 +182,26 @@ class Pinger:
 
 
 class Prober(Protocol):
-    """One health check of one machine, with all methods. Raises CheckError."""
+    """One health check of a service on a machine, with all methods. Raises CheckError."""
 
-    async def __call__(self, address: str) -> Healthy: ...
+    async def __call__(self, address: str, port: int) -> Healthy: ...
 
 
 class NetworkProber:
     """The real checks, over ``interface``."""
 
-    def __init__(self, settings: HealthTable, port: int, interface: str | None) -> None:
+    def __init__(self, settings: HealthTable, interface: str | None) -> None:
         self.settings = settings
-        self.port = port
         self.interface = interface
         self._pinger = Pinger(interface) if "icmp" in settings.methods else None
 
-    async def __call__(self, address: str) -> Healthy:
+    async def __call__(self, address: str, port: int) -> Healthy:
         begin = time.monotonic()
         tasks: list[asyncio.Task[TcpProfile | None]] = []
         if self._pinger is not None:
             tasks.append(asyncio.create_task(self._pinger.ping(address, self.settings.timeout)))
         if "tcp" in self.settings.methods:
-            tasks.append(
-                asyncio.create_task(connect(address, self.port, self.settings.timeout, self.interface))
-            )
+            tasks.append(asyncio.create_task(connect(address, port, self.settings.timeout, self.interface)))
         try:
             results = await asyncio.gather(*tasks)
         finally:
@@ -252,6 +249,7 @@ success."""
 
 async def watch(
     address: str,
+    port: int,
     prober: Prober,
     settings: HealthTable,
     report: Report,
@@ -259,13 +257,13 @@ async def watch(
     first: asyncio.Event,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Check one machine for ever. ``first`` is set after the first check."""
+    """Check a service on a machine for ever. ``first`` is set after the first check."""
     dampener = Dampener(settings.rise, settings.fall)
     while True:
         begin = time.monotonic()
         reason, healthy = "", None
         try:
-            healthy = await prober(address)
+            healthy = await prober(address, port)
         except CheckError as error:
             reason = str(error)
         changed = dampener.feed(healthy is not None)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pool: what is known of each server and honeypot, written to the kernel whenever it changes.
 
-A machine gets new connections only while it is up, which means: healthy, and its MAC address is known.
+A machine gets a service's new connections only while it is up for it, which means: the service's checks
+succeed, and the machine's MAC address is known.
 Honeypots are never put among the servers, nor servers among the honeypots: when no honeypot is up, the kernel
 drops attackers' traffic.
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from securedirect.backends.health import Healthy, TcpProfile
-from securedirect.config import Config
+from securedirect.config import Config, Machine
 from securedirect.config.model import MAX_BACKENDS
 from securedirect.errors import HostError
 from securedirect.events.catalogue import EventId
@@ -45,41 +46,74 @@ class BackendTable(Protocol):
         sack: bool = True,
         timestamps: bool = True,
     ) -> None: ...
-    def set_schedule(self, servers: list[int], honeypots: list[int]) -> None: ...
+    def set_schedule(self, service: int, servers: list[int], honeypots: list[int]) -> None: ...
+
+
+@dataclass
+class Offer:
+    """A service on a machine."""
+
+    service: str
+    port: int
+    healthy: bool = False
+    reason: str = "not checked yet"
+    check_seconds: float | None = None
+    told: bool | None = None
+    """The state that the kernel and the log know."""
 
 
 @dataclass
 class Backend:
-    """A server or honeypot at run time."""
+    """A server or honeypot at run time. ``offers``: what it serves, by the service's index."""
 
     index: int
     kind: Kind
     name: str
     address: str
-    healthy: bool = False
+    offers: dict[int, Offer]
     mac: bytes | None = None
     profile: TcpProfile | None = None
-    reason: str = "not checked yet"
-    check_seconds: float | None = None
     since: float = field(default_factory=time.time)
     """When the state began, seconds of the epoch."""
-    told: bool | None = None
-    """The state that the kernel and the log know."""
+
+    def serves(self, service: int) -> bool:
+        """True when it has the service and is up for it."""
+        offer = self.offers.get(service)
+        return offer is not None and offer.healthy and self.mac is not None
 
     @property
     def up(self) -> bool:
-        return self.healthy and self.mac is not None
+        """Something of it is."""
+        return any(self.serves(service) for service in self.offers)
+
+    @property
+    def state(self) -> Literal["up", "partly", "down"]:
+        if all(self.serves(service) for service in self.offers):
+            return "up"
+        return "partly" if self.up else "down"
+
+    @property
+    def reason(self) -> str:
+        """Why it is not up, else empty."""
+        down = [offer.reason for service, offer in self.offers.items() if not self.serves(service)]
+        return "; ".join(dict.fromkeys(down))
 
     def shown(self) -> dict[str, Any]:
         """As ``status --json`` shows it."""
         return {
             "name": self.name,
             "address": self.address,
-            "state": "up" if self.up else "down",
+            "state": self.state,
             "since": timestamp(self.since),
-            "reason": "" if self.up else self.reason,
+            "reason": self.reason,
             "mac": None if self.mac is None else self.mac.hex(":"),
-            "check_ms": None if self.check_seconds is None else round(self.check_seconds * 1000, 3),
+            "services": {
+                offer.service: {
+                    "state": "up" if self.serves(service) else "down",
+                    "check_ms": None if offer.check_seconds is None else round(offer.check_seconds * 1000, 3),
+                }
+                for service, offer in self.offers.items()
+            },
             "tcp": None
             if self.profile is None
             else {
@@ -126,9 +160,10 @@ class Pool:
         self._active = False
         self._removed: dict[str, int] = {}
         self.backends: list[Backend] = []
-        self._wanted: list[tuple[Kind, str, str]] = [
-            *(("server", str(m.address), m.name) for m in config.server),
-            *(("honeypot", str(m.address), m.name) for m in config.honeypot),
+        self._services = config.services
+        self._wanted: list[tuple[Kind, Machine]] = [
+            *(("server", machine) for machine in config.server),
+            *(("honeypot", machine) for machine in config.honeypot),
         ]
 
     def open(self, *, taken_over: bool) -> None:
@@ -142,12 +177,26 @@ class Pool:
                 pass
             except (OSError, ValueError, AttributeError) as error:
                 _log.warning("cannot read %s: %s", self._store, error)
-        indexes = assign_indexes(((kind, address) for kind, address, _ in self._wanted), earlier)
+        indexes = assign_indexes(((kind, str(machine.address)) for kind, machine in self._wanted), earlier)
         self._removed = {key: index for key, index in earlier.items() if key not in indexes}
         self.backends = [
-            Backend(indexes[f"{kind} {address}"], kind, name, address) for kind, address, name in self._wanted
+            Backend(
+                indexes[f"{kind} {machine.address}"],
+                kind,
+                machine.name,
+                str(machine.address),
+                self._offers(machine),
+            )
+            for kind, machine in self._wanted
         ]
         self._store.write_text(json.dumps(self._removed | indexes))
+
+    def _offers(self, machine: Machine) -> dict[int, Offer]:
+        return {
+            index: Offer(service.name, service.port)
+            for index, service in enumerate(self._services)
+            if machine in (*service.servers, *service.honeypots)
+        }
 
     def activate(self) -> None:
         """Write everything to the kernel, and every change from now on."""
@@ -164,8 +213,10 @@ class Pool:
             )
         for backend in self.backends:
             self._write(backend)
-            self._tell(backend)
-        self._schedule()
+            for offer in backend.offers:
+                self._tell(backend, offer)
+        for service in range(len(self._services)):
+            self._schedule(service)
 
     def close(self) -> None:
         """Forget the indexes: the kernel's tables are gone."""
@@ -175,16 +226,20 @@ class Pool:
         """The machines of one kind, in the order of the configuration."""
         return [backend for backend in self.backends if backend.kind == kind]
 
-    def health(self, backend: Backend, up: bool, changed: bool, reason: str, healthy: Healthy | None) -> None:
-        """Take the result of a health check (see ``health.Report``)."""
+    def health(
+        self, backend: Backend, service: int, up: bool, changed: bool, reason: str, healthy: Healthy | None
+    ) -> None:
+        """Take the result of a service's health check (see ``health.Report``)."""
+        offer = backend.offers[service]
         if healthy is not None:
-            backend.check_seconds = healthy.seconds
+            offer.check_seconds = healthy.seconds
         if reason:
-            backend.reason = reason
+            offer.reason = reason
         before = backend.profile
-        if healthy is not None and healthy.profile is not None:
+        # The kernel's table has one profile for each machine: that of its first service.
+        if healthy is not None and healthy.profile is not None and service == min(backend.offers):
             backend.profile = healthy.profile
-        backend.healthy = up
+        offer.healthy = up
         if changed or backend.profile != before:
             self._changed(backend)
 
@@ -201,9 +256,10 @@ class Pool:
         if not self._active:
             return
         self._write(backend)
-        if backend.up != backend.told:
-            self._schedule()
-            self._tell(backend)
+        for service, offer in backend.offers.items():
+            if backend.serves(service) != offer.told:
+                self._schedule(service)
+                self._tell(backend, service)
 
     def _write(self, backend: Backend) -> None:
         profile = backend.profile or TcpProfile(None, True, True, 1460)
@@ -220,27 +276,31 @@ class Pool:
             timestamps=profile.timestamps,
         )
 
-    def _schedule(self) -> None:
+    def _schedule(self, service: int) -> None:
         self.table.set_schedule(
-            [backend.index for backend in self.of("server") if backend.up],
-            [backend.index for backend in self.of("honeypot") if backend.up],
+            service,
+            [backend.index for backend in self.of("server") if backend.serves(service)],
+            [backend.index for backend in self.of("honeypot") if backend.serves(service)],
         )
 
-    def _tell(self, backend: Backend) -> None:
-        if backend.healthy and backend.mac is None:
-            backend.reason = "its MAC address is not known yet"
-        backend.told = backend.up
+    def _tell(self, backend: Backend, service: int) -> None:
+        offer = backend.offers[service]
+        if offer.healthy and backend.mac is None:
+            offer.reason = "its MAC address is not known yet"
+        up = offer.told = backend.serves(service)
         backend.since = time.time()
         if backend.kind == "server":
-            event = EventId.SERVER_UP if backend.up else EventId.SERVER_DOWN
+            event = EventId.SERVER_UP if up else EventId.SERVER_DOWN
         else:
-            event = EventId.HONEYPOT_UP if backend.up else EventId.HONEYPOT_DOWN
-        details = {} if backend.up else {"reason": backend.reason}
-        self.events.event(event, name=backend.name, address=backend.address, **details)
-        if backend.up:
-            _log.info("%s (%s) is up", backend.name, backend.address)
+            event = EventId.HONEYPOT_UP if up else EventId.HONEYPOT_DOWN
+        details = {} if up else {"reason": offer.reason}
+        self.events.event(event, name=backend.name, address=backend.address, service=offer.service, **details)
+        if up:
+            _log.info("%s of %s (%s) is up", offer.service, backend.name, backend.address)
         else:
-            _log.warning("%s (%s) is down: %s", backend.name, backend.address, backend.reason)
+            _log.warning(
+                "%s of %s (%s) is down: %s", offer.service, backend.name, backend.address, offer.reason
+            )
 
     def warnings(self) -> list[str]:
         """What an administrator should mend."""
@@ -260,10 +320,12 @@ class Pool:
                         f"{honeypot.name} does not offer {option} but {', '.join(servers)} does: adopted"
                         f" connections will suffer; on {honeypot.name}: sysctl -w net.ipv4.{sysctl}=1"
                     )
-        if not any(backend.up for backend in self.of("server")):
-            found.append("no server is up: nobody is served")
-        if self.of("honeypot") and not any(backend.up for backend in self.of("honeypot")):
-            found.append("no honeypot is up: attackers' traffic is dropped")
-        if not self.of("honeypot"):
-            found.append("no honeypot is configured: attackers' traffic is dropped")
+        for index, service in enumerate(self._services):
+            of = f" for {service.name}" if len(self._services) > 1 else ""
+            if not any(backend.serves(index) for backend in self.of("server")):
+                found.append(f"no server is up{of}: nobody is served")
+            if service.honeypots and not any(backend.serves(index) for backend in self.of("honeypot")):
+                found.append(f"no honeypot is up{of}: attackers' traffic is dropped")
+            if not service.honeypots:
+                found.append(f"no honeypot is configured{of}: attackers' traffic is dropped")
         return found

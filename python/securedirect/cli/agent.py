@@ -31,7 +31,13 @@ It needs Linux 6.9 or later and root (or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN)
     help="The virtual address, as in the director's configuration.",
 )
 @click.option(
-    "--port", type=click.IntRange(1, 65535), default=80, show_default=True, help="The service's port."
+    "--port",
+    "ports",
+    type=click.IntRange(1, 65535),
+    multiple=True,
+    default=(80,),
+    show_default=True,
+    help="A service's port; may be given several times.",
 )
 @click.option(
     "--key-file",
@@ -44,7 +50,9 @@ It needs Linux 6.9 or later and root (or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN)
     type=click.FloatRange(0.1, 86400),
     help="Print counters this often (seconds). Default: never.",
 )
-def command(interface: str, vip: str, port: int, key_file: Path, stats_interval: float | None) -> None:
+def command(
+    interface: str, vip: str, ports: tuple[int, ...], key_file: Path, stats_interval: float | None
+) -> None:
     """Run on a honeypot: let its TCP stack adopt live connections.
 
     The director hands an attacker's connection over with a signed packet; with this program the honeypot's
@@ -63,7 +71,7 @@ def command(interface: str, vip: str, port: int, key_file: Path, stats_interval:
     run_agent(
         interface,
         IPv4Address(vip),
-        port,
+        ports,
         key,
         stats_interval=stats_interval,
         load=load_extension().Adopter,

@@ -6,13 +6,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from securedirect.config import DEFAULT_PATH, Config, examine
 from securedirect.config.load import key_warning
 from securedirect.errors import EXIT_CONFIG, EXIT_OK, ConfigError, HostError
+from securedirect.rules.policy import Action
 
 
 @click.command(
@@ -56,10 +57,13 @@ def command(path: Path, host: bool, as_json: bool) -> None:
             warnings.append(advice)
         if config.inspector.mode == "off":
             warnings.append("inspector.mode is off: nothing is judged, attacks reach the servers")
-        if config.inspector.mode == "observe":
-            warnings.append("inspector.mode is observe: attacks are reported, and reach the servers")
-        if not config.honeypot:
-            warnings.append("there is no honeypot: attackers' traffic is dropped")
+        several = len(config.services) > 1
+        for service in config.services:
+            of = f" of {service.name}" if several else ""
+            if service.mode == "observe":
+                warnings.append(f"the mode{of} is observe: attacks are reported, and reach the servers")
+            if not service.honeypots:
+                warnings.append(f"there is no honeypot{of}: attackers' traffic is dropped")
         if host:
             host_problem = _host(config)
     status = EXIT_CONFIG if problems else host_problem.exit_code if host_problem else EXIT_OK
@@ -79,14 +83,16 @@ def command(path: Path, host: bool, as_json: bool) -> None:
 
 
 def _rules(config: Config, warnings: list[str]) -> dict[str, Any]:
-    from securedirect.daemon.supervisor import describe_rules, load_rules
+    from securedirect.daemon.rulesets import load_rulesets
 
-    report = load_rules(config)
-    for override in report.unused_overrides:
+    rules = load_rulesets(config)
+    for override in rules.unused_overrides():
         warnings.append(f'rules.actions: "{override}" meets no rule')
-    if not report.counts["loaded"]:
-        warnings.append("no rule is loaded: nothing can be recognised as an attack")
-    return describe_rules(config, report)
+    warnings += rules.warnings()
+    return {
+        **rules.described_together(),
+        "services": dict(zip((one.name for one in rules.services), rules.described(), strict=True)),
+    }
 
 
 def _host(config: Config) -> HostError | None:
@@ -129,20 +135,23 @@ def _as_json(
 
 def _summary(path: Path, config: Config, rules: dict[str, Any], host: bool) -> str:
     director = config.director
-    servers = ", ".join(f"{machine.name} {machine.address}" for machine in config.server)
-    honeypots = ", ".join(f"{machine.name} {machine.address}" for machine in config.honeypot) or "none"
-    lost = [
-        f"{rules[status]} {status.replace('_', ' ')}"
-        for status in ("not_applicable", "unsupported", "disabled")
-        if rules[status]
-    ]
-    lines = [
-        f"{path}: all is well" + ("" if host else " (this host was not looked at)"),
-        f"  service    {director.vip}:{director.port} on {director.interface}",
-        f"  servers    {servers}",
-        f"  honeypots  {honeypots} ({config.handoff.method})",
-        f"  rules      {rules['loaded']} loaded: {rules['divert']} divert, {rules['alert']} alert,"
-        f" {rules['off']} off" + (f"; {', '.join(lost)}" if lost else ""),
-        f"  events     {config.events.eve}",
-    ]
+    lines = [f"{path}: all is well" + ("" if host else " (this host was not looked at)")]
+    for service in config.services:
+        counts = rules["services"][service.name]
+        servers = ", ".join(f"{machine.name} {machine.address}" for machine in service.servers)
+        honeypots = ", ".join(f"{machine.name} {machine.address}" for machine in service.honeypots) or "none"
+        lost = [
+            f"{counts[status]} {status.replace('_', ' ')}"
+            for status in ("not_applicable", "unsupported", "disabled")
+            if counts[status]
+        ]
+        actions = ", ".join(f"{counts[action]} {action}" for action in get_args(Action))
+        lines += [
+            f"  service    {service.name}: {director.vip}:{service.port} on {director.interface}"
+            f" ({service.protocol})",
+            f"  servers    {servers}",
+            f"  honeypots  {honeypots} ({service.handoff})",
+            f"  rules      {counts['loaded']} loaded: {actions}" + (f"; {', '.join(lost)}" if lost else ""),
+        ]
+    lines.append(f"  events     {config.events.eve}")
     return "\n".join(lines)

@@ -36,12 +36,11 @@ def overview(status: dict[str, Any]) -> str:
     director, pids, inspector = status["director"], status["pids"], status["inspector"]
     rules, counters = status["rules"], status["counters"]
     lines = [
-        f"SecureDirect {status['version']}: {status['state']} {director['vip']}:{director['port']} "
+        f"SecureDirect {status['version']}: {status['state']} {director['vip']} "
         f"on {director['interface']} ({director['xdp']} XDP), up {_duration(status['uptime_s'])}",
         "",
         f"  supervisor  process {pids['supervisor']}",
         f"  inspector   {inspector['state']}"
-        + (" (observes only)" if inspector.get("mode") == "observe" else "")
         + (f", process {pids['inspector']}" if pids["inspector"] else "")
         + (
             f", restarted {inspector['restarts']} times (last: {inspector['last_exit']})"
@@ -53,6 +52,14 @@ def overview(status: dict[str, Any]) -> str:
         f"  attackers   {status['attackers']} marked sources",
         "",
     ]
+    width = max(len(service["name"]) for service in status["services"])
+    lines.append("  services")
+    for service in status["services"]:
+        only = ", observes only" if service["mode"] == "observe" else ""
+        lines.append(
+            f"    {service['name']:<{width}}  port {service['port']:<5}  {service['protocol']},"
+            f" handoff {service['handoff']}, {service['rules']['loaded']} rules{only}"
+        )
     machines = status["servers"] + status["honeypots"]
     width = max((len(machine["name"]) for machine in machines), default=0)
     for title, group in (("servers", status["servers"]), ("honeypots", status["honeypots"])):
@@ -60,7 +67,7 @@ def overview(status: dict[str, Any]) -> str:
         for machine in group:
             detail = machine["reason"] or machine["mac"] or ""
             lines.append(
-                f"    {machine['name']:<{width}}  {machine['address']:<15}  {machine['state']:<4}  {detail}"
+                f"    {machine['name']:<{width}}  {machine['address']:<15}  {machine['state']:<6}  {detail}"
             )
         if not group:
             lines.append("    none")

@@ -10,13 +10,13 @@ import difflib
 import re
 import stat
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from securedirect.config.model import MAX_BACKENDS, Config, Machine
+from securedirect.config.model import MAX_BACKENDS, MAX_SERVICES, Config, Machine
 from securedirect.config.positions import KeyPath, Positions, scan
 from securedirect.errors import ConfigError
 
@@ -187,6 +187,7 @@ def _explain(path: Path, positions: Positions, item: dict[str, Any]) -> ConfigEr
                 "vip": 'vip = "192.0.2.100"',
                 "name": 'name = "web1"',
                 "address": 'address = "192.0.2.11"',
+                "port": "port = 25",
                 "director": '[director] with interface = "eth0" and vip = "192.0.2.100"',
             }
             hint = f"add {examples[str(where[-1])]}" if str(where[-1]) in examples else ""
@@ -211,10 +212,11 @@ def _explain(path: Path, positions: Positions, item: dict[str, Any]) -> ConfigEr
         case "string_type":
             message = f"{name} = {given!r}: a text in quotes is needed"
         case "tuple_type":
-            if where in (("server",), ("honeypot",)):
+            if where in (("server",), ("honeypot",), ("service",)):
                 line, column = positions.of_key(where)
                 message = f"'{name}' must be a list of tables"
-                hint = f"write [[{name}]], in double brackets, once for each machine"
+                each = "service" if name == "service" else "machine"
+                hint = f"write [[{name}]], in double brackets, once for each {each}"
             else:
                 message = f"{name} = {given!r}: a list in brackets is needed"
         case "model_type" | "model_attributes_type" | "dict_type":
@@ -277,22 +279,58 @@ def _cross_check(path: Path, positions: Positions, config: Config) -> Iterator[C
                 f"the rule file {full} does not exist" if not full.exists() else f"{full} is not a file",
                 "paths are relative to the folder of the configuration file",
             )
-    for selector in config.rules.actions:
-        if not _ACTION_SELECTOR.fullmatch(selector):
-            line, column = positions.of_key(("rules", "actions", selector))
-            yield ConfigError(
-                f"rules.actions: {selector!r} does not select rules",
-                str(path),
-                line,
-                column,
-                'write "sid:1852", "classtype:attempted-recon" or "file:web-misc.rules"',
-            )
+    actions: list[tuple[KeyPath, Iterable[str]]] = [(("rules", "actions"), config.rules.actions)]
+    actions += [(("service", index, "actions"), one.actions) for index, one in enumerate(config.service)]
+    for table, selectors in actions:
+        for selector in selectors:
+            if not _ACTION_SELECTOR.fullmatch(selector):
+                line, column = positions.of_key((*table, selector))
+                yield ConfigError(
+                    f"{_name(table)}: {selector!r} does not select rules",
+                    str(path),
+                    line,
+                    column,
+                    'write "sid:1852", "classtype:attempted-recon" or "file:web-misc.rules"',
+                )
+    for place, message, hint in _check_services(config):
+        yield wrong(place, message, hint)
     if config.adopts:
         try:
             read_key(path.absolute().parent / config.handoff.key_file)
         except ConfigError as error:
             where: KeyPath = ("handoff", "key_file")
             yield wrong(where if where in positions.values else ("honeypot", 0), error.message, error.hint)
+
+
+def _check_services(config: Config) -> Iterator[tuple[KeyPath, str, str]]:
+    """(place, message, hint) of each mistake in ``[[service]]``."""
+    if config.service and "port" in config.director.model_fields_set:
+        where: KeyPath = ("director", "port")
+        yield where, "director.port and [[service]] exclude each other", "each service has its own port"
+    if len(config.service) > MAX_SERVICES:
+        yield ("service", MAX_SERVICES, "name"), f"more than {MAX_SERVICES} services", ""
+    names: set[str] = set()
+    ports: dict[int, str] = {}
+    for index, service in enumerate(config.service):
+        if service.name in names:
+            yield ("service", index, "name"), f"the service {service.name!r} stands twice", ""
+        names.add(service.name)
+        if service.port in ports:
+            message = f"port {service.port} is used twice (also by the service {ports[service.port]})"
+            yield ("service", index, "port"), message, ""
+        ports.setdefault(service.port, service.name)
+        if service.protocol != "http" and service.profile != "generic":
+            message = f'the service {service.name} has a profile, but protocol = "{service.protocol}"'
+            yield ("service", index, "profile"), message, 'profiles are of web servers: protocol = "http"'
+        for kind, machines, wanted in (
+            ("servers", config.server, service.servers),
+            ("honeypots", config.honeypot, service.honeypots),
+        ):
+            known = [machine.name for machine in machines]
+            for place, name in enumerate(wanted or ()):
+                if name not in known:
+                    hint = _alternatives(name, known) or f"there are no {kind}"
+                    yield ("service", index, kind, place), f"{name!r} is none of the {kind}", hint
 
 
 def _absolute(config: Config, folder: Path) -> Config:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,9 +17,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 RuleAction = Literal["divert", "score", "alert", "off"]
 Method = Literal["icmp", "tcp"]
+Handoff = Literal["adopt", "classic"]
+Mode = Literal["inspect", "observe", "off"]
+Protocol = Literal["http", "tcp"]
+Profile = Literal["generic", "apache", "nginx", "iis"]
 
 MAX_BACKENDS = 256
 """Servers and honeypots together: the kernel's backend table has an 8-bit index."""
+MAX_SERVICES = 64
+"""Places of the kernel's table of services."""
 
 
 def _text(value: Any, what: str) -> str:
@@ -99,6 +106,7 @@ class DirectorTable(_Table):
     vip: Address
     """The virtual address. No machine owns it; servers carry it on their loopback."""
     port: int = Field(default=80, ge=1, le=65535)
+    """Of the one service that there is without ``[[service]]``."""
     xdp_mode: Literal["auto", "native", "generic"] = "auto"
     flow_timeout: Seconds = Field(default=240.0, ge=1, le=604800)
     """A connection without a packet for so long is forgotten."""
@@ -111,7 +119,7 @@ class DirectorTable(_Table):
 class InspectorTable(_Table):
     """How requests are judged."""
 
-    mode: Literal["inspect", "observe", "off"] = "inspect"
+    mode: Mode = "inspect"
     """``observe`` judges and records everything and diverts nothing. ``off`` forwards everything unjudged:
     only to measure the balancer alone."""
     hold_bytes: int = Field(default=8192, ge=1, le=1048576)
@@ -134,6 +142,25 @@ class RulesTable(_Table):
     """What the servers run; rules for other software are left out. None = keep all rules."""
     actions: dict[str, RuleAction] = {}
     """Overrides: ``sid:N``, ``classtype:NAME`` or ``file:NAME`` to an action."""
+
+
+class ServiceTable(_Table):
+    """One TCP port of the VIP. What is not said is as for all."""
+
+    name: Name
+    port: int = Field(ge=1, le=65535)
+    protocol: Protocol = "http"
+    """``tcp``: any protocol; rules look at the client's bytes as they come."""
+    profile: Profile = "generic"
+    """What the web servers are, where servers read requests differently. Only with ``http``."""
+    mode: Literal["inspect", "observe"] | None = None
+    technologies: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    actions: dict[str, RuleAction] = {}
+    """Like ``[rules.actions]`` and before them, for this service."""
+    servers: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
+    """Names of the servers that have it; none = all."""
+    honeypots: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    handoff: Handoff | None = None
 
 
 class HealthTable(_Table):
@@ -159,7 +186,7 @@ class Machine(_Table):
 class HandoffTable(_Table):
     """How an attacker's live connection gets to a honeypot."""
 
-    method: Literal["adopt", "classic"] = "adopt"
+    method: Handoff = "adopt"
     """``adopt``: the honeypot takes the live connection over. ``classic``: it only gets the next one."""
     key_file: FilePath = Path("adopt.key")
     """16 bytes as 32 hexadecimal digits, the same on the honeypots."""
@@ -194,6 +221,29 @@ class ControlTable(_Table):
     state_dir: FilePath = Path("/var/lib/securedirect")
 
 
+@dataclass(frozen=True)
+class Service:
+    """A ``[[service]]`` with everything that holds for it."""
+
+    name: str
+    port: int
+    protocol: Protocol
+    profile: Profile
+    mode: Mode
+    technologies: tuple[str, ...] | None
+    actions: dict[str, RuleAction]
+    """Its own, then those of all services."""
+    own_actions: dict[str, RuleAction]
+    servers: tuple[Machine, ...]
+    honeypots: tuple[Machine, ...]
+    handoff: Handoff
+
+    @property
+    def adopts(self) -> bool:
+        """True when its honeypots take live connections over."""
+        return self.handoff == "adopt" and bool(self.honeypots)
+
+
 class Config(_Table):
     """The whole file. Relative paths have been made absolute: they are relative to the configuration file."""
 
@@ -203,6 +253,7 @@ class Config(_Table):
     health: HealthTable = HealthTable()
     server: Annotated[tuple[Machine, ...], Field(strict=False)] = ()
     honeypot: Annotated[tuple[Machine, ...], Field(strict=False)] = ()
+    service: Annotated[tuple[ServiceTable, ...], Field(strict=False)] = ()
     handoff: HandoffTable = HandoffTable()
     attackers: AttackersTable = AttackersTable()
     events: EventsTable = EventsTable()
@@ -211,4 +262,29 @@ class Config(_Table):
     @property
     def adopts(self) -> bool:
         """True when honeypots take live connections over (and the key is needed)."""
-        return self.handoff.method == "adopt" and bool(self.honeypot)
+        return any(service.adopts for service in self.services)
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """Every service, in the order of the file; its index names it in the kernel."""
+        tables = self.service or (ServiceTable(name="http", port=self.director.port),)
+        return tuple(self._service(table) for table in tables)
+
+    def _service(self, table: ServiceTable) -> Service:
+        def named(machines: tuple[Machine, ...], names: tuple[str, ...] | None) -> tuple[Machine, ...]:
+            return tuple(machine for machine in machines if names is None or machine.name in names)
+
+        off = self.inspector.mode == "off"
+        return Service(
+            table.name,
+            table.port,
+            table.protocol,
+            table.profile,
+            self.inspector.mode if off or table.mode is None else table.mode,
+            self.rules.technologies if table.technologies is None else table.technologies,
+            {**self.rules.actions, **table.actions},
+            table.actions,
+            named(self.server, table.servers),
+            named(self.honeypot, table.honeypots),
+            table.handoff or self.handoff.method,
+        )

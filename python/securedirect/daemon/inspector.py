@@ -12,18 +12,18 @@ kernel's maps by name. ``config`` holds a JSON object:
 
 ========================  ===================================================================================
 ``interface``             the network card
-``vip``, ``port``         the virtual service
+``vip``                   the virtual address
+``services``              a list of objects: ``name``, ``port``, ``method`` ("adopt" or "classic"),
+                          ``observe`` (true: divert nothing)
 ``director_mac``          the card's address, hexadecimal
 ``hold_bytes``            how much of a request is held back
 ``hold_ms``               and for how long
 ``depth``                 bytes of a body that are inspected
-``method``                "adopt" or "classic"
-``adopt_key``             16 bytes, hexadecimal; not used with "classic"
+``adopt_key``             16 bytes, hexadecimal
 ``attacker_expiry``       seconds
 ``without_timestamps``    "connection" or "source"
 ``score_sids``            different rules of action "score" that divert a source; 0: never
 ``score_window``          within so many seconds
-``observe``               true: divert nothing
 ``names``                 of servers and honeypots, by backend index
 ``uid``, ``gid``          the user and group to become, numbers
 ========================  ===================================================================================

@@ -21,13 +21,12 @@ class KernelDirector(BackendTable, MarkTable, Protocol):
         self,
         *,
         vip: str,
-        port: int,
+        ports: list[int],
         mac: bytes,
         flow_timeout: float,
         closed_timeout: float,
         inspect: bool,
         attacker_expiry: float,
-        prove_source: bool,
         allow: list[str],
     ) -> None: ...
     def attach(self) -> str: ...

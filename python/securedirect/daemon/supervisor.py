@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
 import pwd
@@ -34,11 +35,11 @@ from securedirect.daemon.instance import InspectorFile, InstanceLock
 from securedirect.daemon.keeper import COMMAND, Keeper
 from securedirect.daemon.kernel import DirectorFactory, KernelDirector, kernel_step, load_extension
 from securedirect.daemon.notify import notify
+from securedirect.daemon.rulesets import Rulesets, changed, load_rulesets, with_rules_of
 from securedirect.errors import EXIT_CONFIG, ConfigError, HostError
 from securedirect.events.catalogue import EventId
 from securedirect.events.eve import EveLog, timestamp
 from securedirect.registry.attackers import AttackerRegistry
-from securedirect.rules import DEFAULT_RULES, RuleReport, load_rule_files
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ def _neighbours(
 
 
 def _prober(config: Config) -> Prober:
-    return NetworkProber(config.health, config.director.port, config.director.interface)
+    return NetworkProber(config.health, config.director.interface)
 
 
 @dataclass(frozen=True)
@@ -79,30 +80,6 @@ class Surroundings:
     neighbours: Callable[[str, Iterable[str], Callable[[str, bytes], None]], Neighbourhood] = _neighbours
     prober: Callable[[Config], Prober] = _prober
     inspector_command: Sequence[str] = COMMAND
-
-
-def load_rules(config: Config) -> RuleReport:
-    """The configured rules; ConfigError for a file or rule that is wrong."""
-    report = load_rule_files(
-        config.rules.files or [DEFAULT_RULES],
-        dialect=config.rules.dialect,
-        service_ports=[config.director.port],
-        technologies=config.rules.technologies,
-        overrides=config.rules.actions,
-    )
-    report.raise_if_broken()
-    return report
-
-
-def describe_rules(config: Config, report: RuleReport) -> dict[str, Any]:
-    """How many rules there are in each state and of each action, for ``status`` and ``check``."""
-    actions = dict.fromkeys(("divert", "alert", "off"), 0)
-    for entry in report.entries:
-        if entry.action:
-            actions[entry.action] += 1
-    files = config.rules.files or (DEFAULT_RULES,)
-    counts = {str(status): count for status, count in report.counts.items()}
-    return {**counts, **actions, "files": [str(file) for file in files]}
 
 
 class Supervisor:
@@ -144,8 +121,7 @@ class Supervisor:
         config = self.config
         # What only looks comes first, so that most mistakes are found with nothing touched.
         self.interface = self.outside.check(config)
-        self.rules = load_rules(config)
-        self._take_rules(config, self.rules)
+        self._take_rules(load_rulesets(config))
         # Without a honeypot nobody shares the key: a random one makes nobody adopt anything.
         key = read_key(config.handoff.key_file) if config.adopts else os.urandom(KEY_BYTES)
         if config.adopts and (advice := key_warning(config.handoff.key_file)):
@@ -189,8 +165,10 @@ class Supervisor:
         stack.push_async_callback(self._cancel_tasks)
         firsts = []
         for backend in self.pool.backends:
-            firsts.append(asyncio.Event())
-            self._spawn(f"health of {backend.name}", self._watch(backend, prober, firsts[-1]))
+            for service, offer in backend.offers.items():
+                firsts.append(asyncio.Event())
+                watching = self._watch(backend, service, prober, firsts[-1])
+                self._spawn(f"health of {offer.service} on {backend.name}", watching)
         unresolved = await neighbours.resolve(_RESOLVE_SECONDS)
         await all_first(firsts, config.health.timeout + 1)
         for address in unresolved:
@@ -211,15 +189,12 @@ class Supervisor:
         with kernel_step("cannot configure the director"):
             self.director.configure(
                 vip=str(config.director.vip),
-                port=config.director.port,
+                ports=[service.port for service in config.services],
                 mac=self.interface.mac,
                 flow_timeout=config.director.flow_timeout,
                 closed_timeout=config.director.closed_timeout,
                 inspect=inspect,
                 attacker_expiry=config.attackers.expiry,
-                # The paper's way has nobody who could test a client's return path. Without any honeypot a
-                # source is never proved, so never marked: only its attacking connection is dropped.
-                prove_source=config.handoff.method == "adopt",
                 allow=[str(network) for network in config.attackers.allow],
             )
             self.pool.activate()
@@ -230,7 +205,7 @@ class Supervisor:
         if inspect:
             self.keeper = Keeper(
                 self._inspector_config(key),
-                self.rules.document,
+                self.rules.collection(),
                 self.director.inspector_fds(),
                 self.events,
                 InspectorFile(config.control.state_dir / "inspector.json"),
@@ -264,12 +239,13 @@ class Supervisor:
             EventId.STARTED,
             interface=self.interface.name,
             vip=str(config.director.vip),
-            port=config.director.port,
-            rules=self.rules.counts["loaded"],
+            services={service.name: service.port for service in config.services},
+            rules=self.rules.loaded,
             taken_over=self.taken_over,
         )
-        place = f"{config.director.vip}:{config.director.port} on {self.interface.name}"
-        _log.info("serving %s (%s XDP)%s", place, self.mode, ", taken over" if self.taken_over else "")
+        services = ", ".join(f"{service.name} (port {service.port})" for service in config.services)
+        place = f"{config.director.vip} on {self.interface.name}: {services}"
+        _log.info("serving %s; %s XDP%s", place, self.mode, ", taken over" if self.taken_over else "")
         for warning in self._warnings():
             _log.warning("%s", warning)
         notify(f"READY=1\nSTATUS=serving {place}")
@@ -292,18 +268,24 @@ class Supervisor:
         return {
             "interface": self.interface.name,
             "vip": str(config.director.vip),
-            "port": config.director.port,
+            "services": [
+                {
+                    "name": service.name,
+                    "port": service.port,
+                    "method": service.handoff,
+                    "observe": service.mode == "observe",
+                }
+                for service in config.services
+            ],
             "director_mac": self.interface.mac.hex(),
             "hold_bytes": config.inspector.hold_bytes,
             "hold_ms": config.inspector.hold_ms,
             "depth": config.inspector.depth,
-            "method": config.handoff.method,
             "adopt_key": key.hex(),
             "attacker_expiry": config.attackers.expiry,
             "without_timestamps": config.attackers.without_timestamps,
             "score_sids": config.attackers.score_sids,
             "score_window": config.attackers.score_window,
-            "observe": config.inspector.mode == "observe",
             "names": {str(machine.index): machine.name for machine in self.pool.backends},
             "uid": user.pw_uid,
             "gid": user.pw_gid,
@@ -311,10 +293,9 @@ class Supervisor:
 
     # Rules.
 
-    def _take_rules(self, config: Config, report: RuleReport) -> None:
-        self.rules = report
-        self.rule_counts = describe_rules(config, report)
-        self._messages = {entry.sid: entry.msg for entry in report.entries}
+    def _take_rules(self, rules: Rulesets) -> None:
+        self.rules = rules
+        self._messages = rules.messages()
 
     def _hung_up(self) -> None:
         if self.state != "serving":
@@ -329,7 +310,8 @@ class Supervisor:
             await self.reload("signal")
 
     async def reload(self, by: str) -> dict[str, Any]:
-        """Read the configuration's ``[rules]`` and its files anew and judge by them from now on.
+        """Read the configuration's ``[rules]`` and their files anew, and what services say about rules; judge
+        by them from now on.
 
         Requests that are held meanwhile are judged by the new rules. RequestError when they cannot be used;
         then the old ones stay. Other changes of the configuration are named and wait for a restart.
@@ -341,24 +323,25 @@ class Supervisor:
         async with self._reloading:
             began = time.monotonic()
             try:
-                config = load_config(self.path)
+                new = load_config(self.path)
+                config = with_rules_of(self.config, new)
                 # Reading tens of thousands of rules takes seconds, in which health checks go on.
-                report = await asyncio.to_thread(load_rules, config)
-                answer = await self.keeper.reload(report.document) if self.keeper else {}
+                rules = await asyncio.to_thread(load_rulesets, config)
+                answer = await self.keeper.reload(rules.collection()) if self.keeper else {}
             except (ConfigError, HostError) as error:
                 code = EXIT_CONFIG if isinstance(error, ConfigError) else error.exit_code
                 message = str(dataclasses.replace(error, hint=""))
                 self.events.event(EventId.RELOAD_REFUSED, message=message, by=by)
                 _log.error("the rules were not reloaded, the old ones stay: %s", error)
                 raise RequestError(f"the old rules stay: {message}", error.hint, code) from None
-            later = _changed(self.config, config)
-            self.config = self.config.model_copy(update={"rules": config.rules})
-            self._take_rules(self.config, report)
+            self.config = config
+            later = changed(config, new)
+            self._take_rules(rules)
             self.generation += 1
             self.rules_since = time.time()
             result = {
                 "generation": self.generation,
-                "rules": self.rules.counts["loaded"],
+                "rules": rules.loaded,
                 "ms": round(1000 * (time.monotonic() - began)),
                 "compile_ms": answer.get("ms", 0),
                 "needs_restart": later,
@@ -393,12 +376,13 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _watch(self, backend: Backend, prober: Prober, first: asyncio.Event) -> None:
+    async def _watch(self, backend: Backend, service: int, prober: Prober, first: asyncio.Event) -> None:
         await watch(
             backend.address,
+            backend.offers[service].port,
             prober,
             self.config.health,
-            lambda up, changed, reason, healthy: self.pool.health(backend, up, changed, reason, healthy),
+            functools.partial(self.pool.health, backend, service),
             first=first,
         )
 
@@ -465,10 +449,11 @@ class Supervisor:
         warnings = self.pool.warnings()
         if self.config.inspector.mode == "off":
             warnings.append("inspection is off: nothing is judged, attacks reach the servers")
-        if self.config.inspector.mode == "observe":
-            warnings.append("inspection only observes: attacks are reported, and reach the servers")
-        if not self.rules.counts["loaded"]:
-            warnings.append("no rule is loaded: nothing can be recognised as an attack")
+        observed = [service.name for service in self.config.services if service.mode == "observe"]
+        if observed:
+            of = "" if len(observed) == len(self.config.services) else f" of {', '.join(observed)}"
+            warnings.append(f"inspection{of} only observes: attacks are reported, and reach the servers")
+        warnings += self.rules.warnings()
         if self.events.lost:
             warnings.append(f"{self.events.lost} events could not be written to {self.events.path}")
         for task in self._tasks:
@@ -500,10 +485,20 @@ class Supervisor:
                 "interface": self.interface.name,
                 "mac": self.interface.mac.hex(":"),
                 "vip": str(config.director.vip),
-                "port": config.director.port,
                 "xdp": self.mode,
-                "handoff": config.handoff.method,
             },
+            "services": [
+                {
+                    "name": service.name,
+                    "port": service.port,
+                    "protocol": service.protocol,
+                    "profile": service.profile,
+                    "mode": service.mode,
+                    "handoff": service.handoff,
+                    "rules": counts,
+                }
+                for service, counts in zip(config.services, self.rules.described(), strict=True)
+            ],
             "inspector": {
                 "mode": config.inspector.mode,
                 "state": keeper.state if keeper else "off",
@@ -514,7 +509,7 @@ class Supervisor:
             "servers": [backend.shown() for backend in self.pool.of("server")],
             "honeypots": [backend.shown() for backend in self.pool.of("honeypot")],
             "rules": {
-                **self.rule_counts,
+                **self.rules.described_together(),
                 "generation": self.generation,
                 "since": timestamp(self.rules_since),
             },
@@ -527,15 +522,6 @@ class Supervisor:
             "counters": {**counters, "drops": drops},
             "warnings": self._warnings(),
         }
-
-
-def _changed(old: Config, new: Config) -> list[str]:
-    """The tables other than ``rules`` that differ, as the file names them."""
-    return [
-        f"[{name}]"
-        for name in type(old).model_fields
-        if name != "rules" and getattr(old, name) != getattr(new, name)
-    ]
 
 
 def _version() -> str:

@@ -49,14 +49,14 @@ class EventId(StrEnum):
     SOURCE_REMOVED = "source_removed"
     """An operator took a source's mark away, or it is on the allow-list now (``src_ip``): ``by``."""
     SERVER_UP = "server_up"
-    """A server answers its health checks: ``name``, ``address``."""
+    """A server answers its health checks of a service: ``name``, ``address``, ``service``."""
     SERVER_DOWN = "server_down"
-    """A server left the pool: ``name``, ``address``, ``reason``."""
+    """A server left the pool of a service: ``name``, ``address``, ``service``, ``reason``."""
     HONEYPOT_UP = "honeypot_up"
-    """A honeypot answers its health checks: ``name``, ``address``."""
+    """A honeypot answers its health checks of a service: ``name``, ``address``, ``service``."""
     HONEYPOT_DOWN = "honeypot_down"
-    """A honeypot is gone: ``name``, ``address``, ``reason``. Its traffic is dropped, never given to
-    production."""
+    """A honeypot is gone: ``name``, ``address``, ``service``, ``reason``. Its traffic is dropped, never given
+    to production."""
     INSPECTOR_STARTED = "inspector_started"
     """The inspector runs and judges: ``pid``, ``queues``, ``rules``, ``ms`` (it took)."""
     INSPECTOR_FAILED = "inspector_failed"
@@ -70,7 +70,7 @@ class EventId(StrEnum):
     RELOAD_REFUSED = "reload_refused"
     """The rules on disk cannot be used, the old ones stay: ``message``, ``by``."""
     STARTED = "started"
-    """The director serves: ``interface``, ``vip``, ``port``, ``rules``, ``taken_over``."""
+    """The director serves: ``interface``, ``vip``, ``services`` (name to port), ``rules``, ``taken_over``."""
     STOPPED = "stopped"
     """The director was shut down in order."""
 

@@ -3,6 +3,7 @@
 loads.
 """
 
-from securedirect.rules.load import DEFAULT_RULES, RuleEntry, RuleReport, load_rule_files
+from securedirect.rules.load import DEFAULT_RULES, ReadRules, RuleEntry, RuleReport, load_rule_files
+from securedirect.rules.model import RuleService
 
-__all__ = ["DEFAULT_RULES", "RuleEntry", "RuleReport", "load_rule_files"]
+__all__ = ["DEFAULT_RULES", "ReadRules", "RuleEntry", "RuleReport", "RuleService", "load_rule_files"]

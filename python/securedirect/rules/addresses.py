@@ -8,12 +8,13 @@ server variables ($SMTP_SERVERS, ...) name machines that this service is not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from securedirect.rules.model import Addresses, Header, Ports
 
 PROTECTED = frozenset({"HOME_NET", "HTTP_SERVERS", "WEB_SERVERS", "HTTP_SERVER"})
+HTTP_ONLY = frozenset({"HTTP_SERVERS", "WEB_SERVERS", "HTTP_SERVER"})
 CLIENTS = frozenset({"EXTERNAL_NET"})
 SERVICE_PORTS = frozenset({"HTTP_PORTS", "HTTP_PORT", "FILE_DATA_PORTS", "WEB_PORTS"})
 """Port variables that stand for the ports of the protected service."""
@@ -54,20 +55,26 @@ class Reach:
 
 
 @lru_cache(maxsize=8192)
-def reach(header: Header) -> Reach:
-    """Judge a header; the same for every rule that has it."""
-    forward = _one_way(header.source, header.source_ports, header.destination, header.destination_ports)
+def reach(header: Header, raw: bool = False) -> Reach:
+    """Judge a header; the same for every rule that has it. ``raw``: for a service that is not HTTP."""
+    there = (header.source, header.source_ports)
+    here = (header.destination, header.destination_ports)
+    forward = _one_way(*there, *here, raw)
     if header.direction == "->" or not forward.foreign:
         return forward
-    backward = _one_way(header.destination, header.destination_ports, header.source, header.source_ports)
+    backward = _one_way(*here, *there, raw)
     return backward if not backward.foreign else forward
 
 
 def _one_way(
-    source: Addresses, source_ports: Ports, destination: Addresses, destination_ports: Ports
+    source: Addresses, source_ports: Ports, destination: Addresses, destination_ports: Ports, raw: bool
 ) -> Reach:
+    if raw:
+        # A port says which service is meant; the name of its machines only says it again.
+        destination = _ours(destination)
+        source_ports, destination_ports = _plain(source_ports), _plain(destination_ports)
     if not _holds_server(destination):
-        if not (_is_server_fetching(source, destination, destination_ports)):
+        if raw or not (_is_server_fetching(source, destination, destination_ports)):
             return Reach(f"its destination {describe(destination)} is none of the protected servers")
     elif not _holds_clients(source):
         return Reach(f"only connections from {describe(source)}, which clients are not")
@@ -81,6 +88,23 @@ def _one_way(
     if named and client and all(high < _FIRST_CLIENT_PORT for _, high in client):
         return Reach(f"its source port {describe_ports(source_ports)} is a server's, no client's")
     return Reach("", _names_clients(source), named, None if ports in (None, _EVERY_PORT) else ports)
+
+
+def _ours(addresses: Addresses) -> Addresses:
+    """``addresses`` with $SMTP_SERVERS and the like as $HOME_NET, and $HTTP_SERVERS as machines elsewhere."""
+    text = addresses.text
+    if addresses.kind == "variable" and text in HTTP_ONLY:
+        return replace(addresses, text="OTHER_SERVERS")
+    if addresses.kind == "variable" and text.endswith("_SERVERS"):
+        return replace(addresses, text="HOME_NET")
+    return replace(addresses, items=tuple(_ours(item) for item in addresses.items))
+
+
+def _plain(ports: Ports) -> Ports:
+    """``ports`` with HTTP's as the number, since they are not the service's."""
+    if ports.kind == "variable" and ports.text in SERVICE_PORTS:
+        return Ports("range", negated=ports.negated, low=80, high=80)
+    return replace(ports, items=tuple(_plain(item) for item in ports.items))
 
 
 def _is_server_fetching(source: Addresses, destination: Addresses, ports: Ports) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from securedirect.rules import vocabulary
-from securedirect.rules.addresses import Reach, reach
+from securedirect.rules.addresses import Reach, describe_ranges, reach
 from securedirect.rules.model import (
     Base64,
     ByteExtract,
@@ -30,6 +30,7 @@ from securedirect.rules.model import (
     IsDataAt,
     Pcre,
     Rule,
+    RuleService,
     Size,
     SourceBit,
     TcpFlags,
@@ -62,16 +63,22 @@ class Verdict:
     reach: Reach
 
 
-def judge(rule: Rule) -> Verdict:
+def judge(rule: Rule, service: RuleService | None = None) -> Verdict:
     """Whether ``rule`` can be judged on requests to a protected server: loaded, not_applicable or
-    unsupported.
+    unsupported. ``service``: only to that one; else to any HTTP service.
     """
     header = rule.header
-    header_reach = reach(header)
+    raw = service is not None and service.protocol == "tcp"
+    header_reach = reach(header, raw)
     foreign: list[str] = []
-    if header.protocol not in vocabulary.TCP_PROTOCOLS:
+    if not _speaks(header.protocol, service):
         foreign.append(f"protocol {header.protocol} is not this service's")
     foreign += rule.foreign
+    ports = header_reach.ports
+    if service is not None and ports is not None and not any(a <= service.port <= b for a, b in ports):
+        foreign.append(f"only for port {describe_ranges(ports)}")
+    elif raw and looks_at_http(rule, ports):
+        foreign.append("about HTTP requests, which this service's clients do not send")
     if header_reach.foreign:
         foreign.append(header_reach.foreign)
     if is_packet(rule) and _without_payload(rule):
@@ -95,6 +102,15 @@ def judge(rule: Rule) -> Verdict:
     if stopped:
         return Verdict("unsupported", "; ".join(stopped), header_reach)
     return Verdict("loaded", "", header_reach)
+
+
+def _speaks(protocol: str, service: RuleService | None) -> bool:
+    """True when a rule's protocol may be that of the service."""
+    if service is None or service.protocol == "http":
+        return protocol in vocabulary.TCP_PROTOCOLS
+    if protocol in vocabulary.PROTOCOL_PORTS:
+        return service.port in vocabulary.PROTOCOL_PORTS[protocol] or service.name == protocol
+    return protocol in vocabulary.TCP_PROTOCOLS - vocabulary.HTTP_SERVICES
 
 
 def _asks(test: Test) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ from securedirect.rules.compile import (
 )
 from securedirect.rules.dialect import guess_dialect
 from securedirect.rules.lexer import RuleText, as_text, rule_texts
-from securedirect.rules.model import DIALECTS, Dialect, ParsedRule
+from securedirect.rules.model import DIALECTS, Dialect, ParsedRule, Rule, RuleService
 from securedirect.rules.parser import parse_rule
 from securedirect.rules.policy import UNKNOWN_PRIORITY, Action, Policy
 from securedirect.rules.reader import read_rule
@@ -34,6 +34,44 @@ DEFAULT_RULES = Path(__file__).with_name("default.rules")
 """The rule file that the product ships."""
 
 DOCUMENT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A rule's text and what it is: at least ``parsed`` or ``error``."""
+
+    text: RuleText
+    parsed: ParsedRule | None = None
+    rule: Rule | None = None
+    error: ConfigError | None = None
+
+
+class ReadRules:
+    """Files that have been read: the rules of several services come of one reading."""
+
+    def __init__(self) -> None:
+        self._files: dict[tuple[Path, str, bool], tuple[Dialect, list[_Read]]] = {}
+
+    def file(self, path: Path, dialect: Dialect | None, disabled: bool) -> tuple[Dialect, list[_Read]]:
+        """The file's dialect and its rules; commented-out ones as rules only with ``disabled``."""
+        key = (path, dialect or "auto", disabled)
+        if key not in self._files:
+            text = read_rule_file(path)
+            chosen = dialect or guess_dialect(text)
+            texts = rule_texts(text, multiline=chosen == "snort3")
+            self._files[key] = (chosen, [_read(one, chosen, disabled) for one in texts])
+        return self._files[key]
+
+
+def _read(text: RuleText, dialect: Dialect, disabled: bool) -> _Read:
+    parsed = None
+    try:
+        parsed = parse_rule(text.text, text.start)
+        if text.disabled and not disabled:
+            return _Read(text, parsed)
+        return _Read(text, parsed, read_rule(parsed, dialect))
+    except ConfigError as error:
+        return _Read(text, parsed, error=error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +135,25 @@ def load_rule_files(
     *,
     dialect: Literal["auto", "snort2", "snort3", "suricata"] = "auto",
     service_ports: Sequence[int] | None = (80,),
+    service: RuleService | None = None,
     technologies: Iterable[str] | None = None,
     overrides: Mapping[str, str] | None = None,
     include_disabled: bool = False,
+    read: ReadRules | None = None,
 ) -> RuleReport:
     """Read rule files, decide each rule's action and build the rule document.
 
     ``dialect`` "auto": guessed for each file. ``service_ports``: ports of the protected service; loaded
-    rules for other ports are left out of the document (None: all are kept). ``technologies``, ``overrides``:
-    see ``policy``. ``include_disabled``: load commented-out rules too. Raises ConfigError for a file that
-    cannot be read, a wrong override or classification.config; broken rules are entries (``raise_if_broken``).
+    rules for other ports are left out of the document (None: all are kept). ``service``: the service that the
+    document is for; rules for other ports and protocols are not applicable then. ``technologies``,
+    ``overrides``: see ``policy``. ``include_disabled``: load commented-out rules too. ``read``: what other
+    services' rules were loaded with. Raises ConfigError for a file that cannot be read, a wrong override or
+    classification.config; broken rules are entries (``raise_if_broken``).
     """
     if dialect != "auto" and dialect not in DIALECTS:
         raise ConfigError(f"rules: no dialect {dialect!r}", hint="auto, snort2, snort3 or suricata")
     policy = Policy.of(technologies, overrides)
-    loader = _Loader(policy, service_ports, include_disabled)
+    loader = _Loader(policy, service_ports, service, include_disabled, read or ReadRules())
     for path in paths:
         loader.load(Path(path), None if dialect == "auto" else dialect)
     loader.drop_waiting()
@@ -122,10 +164,19 @@ def load_rule_files(
 class _Loader:
     """Collects the entries and document rules of the files loaded so far."""
 
-    def __init__(self, policy: Policy, service_ports: Sequence[int] | None, include_disabled: bool) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        service_ports: Sequence[int] | None,
+        service: RuleService | None,
+        include_disabled: bool,
+        read: ReadRules,
+    ) -> None:
         self.policy = policy
-        self.service_ports = service_ports
+        self.service_ports = (service.port,) if service else service_ports
+        self.service = service
         self.include_disabled = include_disabled
+        self.read = read
         self.entries: list[RuleEntry] = []
         self.rules: list[dict[str, Any]] = []
         self.places: list[int] = []
@@ -134,11 +185,10 @@ class _Loader:
         self.used: set[str] = set()
 
     def load(self, path: Path, dialect: Dialect | None) -> None:
-        text = read_rule_file(path)
-        chosen = dialect or guess_dialect(text)
+        chosen, rules = self.read.file(path, dialect, self.include_disabled)
         classes = self._classes(path.parent)
-        for rule_text in rule_texts(text, multiline=chosen == "snort3"):
-            self._add(rule_text, path, chosen, classes)
+        for one in rules:
+            self._add(one, path, chosen, classes)
 
     def _classes(self, folder: Path) -> dict[str, Classification]:
         if folder not in self.classes:
@@ -146,27 +196,19 @@ class _Loader:
             self.classes[folder] = {**BUILTIN, **(read_classification(file) if file.is_file() else {})}
         return self.classes[folder]
 
-    def _add(
-        self, text: RuleText, path: Path, dialect: Dialect, classes: Mapping[str, Classification]
-    ) -> None:
+    def _add(self, one: _Read, path: Path, dialect: Dialect, classes: Mapping[str, Classification]) -> None:
         file = str(path)
-        try:
-            parsed = parse_rule(text.text, text.start)
-        except ConfigError as error:
-            if not text.disabled:  # a comment that is no rule is a comment
-                self.entries.append(_broken(text, file, dialect, error, None))
+        text, rule = one.text, one.rule
+        if one.error is not None:
+            if one.parsed or not text.disabled:  # a comment that is no rule is a comment
+                self.entries.append(_broken(text, file, dialect, one.error, one.parsed))
             return
-        if text.disabled and not self.include_disabled:
-            entry = _named(parsed, file, text.line, dialect)
+        if rule is None:
+            entry = _named(one.parsed, file, text.line, dialect) if one.parsed else None
             if entry is not None:
                 self.entries.append(entry)
             return
-        try:
-            rule = read_rule(parsed, dialect)
-        except ConfigError as error:
-            self.entries.append(_broken(text, file, dialect, error, parsed))
-            return
-        verdict = judge(rule)
+        verdict = judge(rule, self.service)
         classification = classes.get(rule.classtype)
         reason = verdict.reason
         action: Action | Literal[""] = ""
@@ -247,10 +289,10 @@ class _Loader:
         self._drop(refused, "unsupported")
 
     def document(self) -> bytes:
-        services = [{"name": "http", "ports": list(self.service_ports or ())}]
-        return json.dumps(
-            {"version": DOCUMENT_VERSION, "services": services, "rules": self.rules}, separators=(",", ":")
-        ).encode()
+        head: dict[str, Any] = {"version": DOCUMENT_VERSION}
+        if self.service is not None:
+            head["service"] = asdict(self.service)
+        return json.dumps({**head, "rules": self.rules}, separators=(",", ":")).encode()
 
     def unused_overrides(self) -> tuple[str, ...]:
         return tuple(key for key in self.policy.overrides if key not in self.used)

@@ -280,3 +280,16 @@ class Rule:
     segments: bool = False
     unsupported: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
+
+
+Protocol = Literal["http", "tcp"]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleService:
+    """Whose requests a document is for."""
+
+    name: str = "http"
+    port: int = 80
+    protocol: Protocol = "http"
+    profile: str = "generic"

@@ -180,4 +180,16 @@ OTHER_SERVICE_PREFIXES = tuple(
 TCP_PROTOCOLS = frozenset({"tcp", "tcp-pkt", "tcp-stream", "ip", "ipv4", "ip4", "http", "http1"})
 """Protocols of a rule header that a TCP service on IPv4 with HTTP/1 can meet."""
 
+PROTOCOL_PORTS: dict[str, frozenset[int]] = {
+    "smtp": frozenset({25, 465, 587}),
+    "ftp": frozenset({21}),
+    "telnet": frozenset({23}),
+    "pop3": frozenset({110}),
+    "imap": frozenset({143}),
+    "ssh": frozenset({22}),
+    "smb": frozenset({139, 445}),
+    "rdp": frozenset({3389}),
+}
+"""Protocols of a rule header that are looked for at these ports of a TCP service (or at one of that name)."""
+
 HTTP_SERVICES = frozenset({"http", "http1"})

@@ -103,8 +103,8 @@ def test_a_listener_is_found(address: str, vip: str) -> None:
 
 
 class FakeAdopter:
-    def __init__(self, interface: str, *, vip: str, port: int, key: bytes) -> None:
-        self.given = (interface, vip, port, key)
+    def __init__(self, interface: str, *, vip: str, ports: list[int], key: bytes) -> None:
+        self.given = (interface, vip, ports, key)
         self.detached = False
 
     def counters(self) -> dict[str, int]:
@@ -145,7 +145,7 @@ def test_it_waits_for_the_web_server_runs_and_leaves(monkeypatch: pytest.MonkeyP
             agent.run_agent(
                 "eth0",
                 IPv4Address("127.0.0.1"),
-                port,
+                [port],
                 bytes(16),
                 stats_interval=0.05,
                 load=load,
@@ -155,7 +155,7 @@ def test_it_waits_for_the_web_server_runs_and_leaves(monkeypatch: pytest.MonkeyP
             thread.join()
             for number, handler in before.items():
                 signal.signal(number, handler)
-    assert loaded[0].given == ("eth0", "127.0.0.1", port, bytes(16))
+    assert loaded[0].given == ("eth0", "127.0.0.1", [port], bytes(16))
     assert loaded[0].detached
-    assert said[0] == f"adopting connections to 127.0.0.1:{port} on eth0"
+    assert said[0] == f"adopting connections to 127.0.0.1 port {port} on eth0"
     assert said[1] == "adopted=3 refused=1"

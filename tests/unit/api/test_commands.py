@@ -32,6 +32,16 @@ STATUS: dict[str, Any] = {
     "inspector": {"state": "running", "restarts": 2, "last_exit": "killed by SIGKILL"},
     "rules": {"loaded": 5, "divert": 3, "alert": 2},
     "attackers": 1,
+    "services": [
+        {
+            "name": "mail",
+            "port": 25,
+            "protocol": "tcp",
+            "mode": "observe",
+            "handoff": "classic",
+            "rules": {"loaded": 7},
+        },
+    ],
     "servers": [
         {"name": "web1", "address": "192.0.2.11", "state": "down", "reason": "silent", "mac": None},
     ],
@@ -153,9 +163,10 @@ def test_durations_that_are_none(text: str) -> None:
 
 def test_the_overview_is_readable() -> None:
     text = status_module.overview(STATUS)
-    assert "serving 192.0.2.100:80 on eth0 (native XDP), up 1 d 01:01:01" in text
+    assert "serving 192.0.2.100 on eth0 (native XDP), up 1 d 01:01:01" in text
     assert "restarted 2 times (last: killed by SIGKILL)" in text
-    assert "web1  192.0.2.11       down  silent" in text
+    assert "web1  192.0.2.11       down    silent" in text
+    assert "mail  port 25     tcp, handoff classic, 7 rules, observes only" in text
     assert "requests inspected     1,234,567" in text
     assert "dropped: no flow" in text
     assert "malformed" not in text

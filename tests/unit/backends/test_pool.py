@@ -22,12 +22,14 @@ class Table:
     def __init__(self) -> None:
         self.backends: dict[int, dict[str, Any]] = {}
         self.schedules: list[tuple[list[int], list[int]]] = []
+        self.of_service: dict[int, tuple[list[int], list[int]]] = {}
 
     def set_backend(self, index: int, **facts: Any) -> None:
         self.backends[index] = facts
 
-    def set_schedule(self, servers: list[int], honeypots: list[int]) -> None:
+    def set_schedule(self, service: int, servers: list[int], honeypots: list[int]) -> None:
         self.schedules.append((servers, honeypots))
+        self.of_service[service] = (servers, honeypots)
 
 
 def config(**more: Any) -> Config:
@@ -55,7 +57,8 @@ def pool(table: Table, tmp_path: Path) -> Pool:
 
 
 def alive(pool: Pool, backend: Backend, profile: TcpProfile | None = None) -> None:
-    pool.health(backend, True, not backend.healthy, "", Healthy(0.001, profile))
+    for service, offer in backend.offers.items():
+        pool.health(backend, service, True, not offer.healthy, "", Healthy(0.001, profile))
 
 
 def all_alive(pool: Pool) -> None:
@@ -108,15 +111,27 @@ def test_a_changed_offer_is_written(pool: Pool, table: Table) -> None:
 def test_a_server_with_the_honeypots_down_changes_nothing_for_honeypots(pool: Pool, table: Table) -> None:
     all_alive(pool)
     pool.activate()
-    pool.health(pool.backends[2], False, True, "silent", None)
+    pool.health(pool.backends[2], 0, False, True, "silent", None)
     assert table.schedules[-1] == ([0, 1], [])
     assert table.backends[2]["up"] is False
-    pool.health(pool.backends[0], False, True, "silent", None)
+    pool.health(pool.backends[0], 0, False, True, "silent", None)
     assert table.schedules[-1] == ([1], [])
     lines = [json.loads(line)["securedirect"] for line in pool.events.path.read_text().splitlines()]
     assert lines[-2:] == [
-        {"event": "honeypot_down", "name": "honeypot1", "address": "192.0.2.21", "reason": "silent"},
-        {"event": "server_down", "name": "web1", "address": "192.0.2.11", "reason": "silent"},
+        {
+            "event": "honeypot_down",
+            "name": "honeypot1",
+            "address": "192.0.2.21",
+            "service": "http",
+            "reason": "silent",
+        },
+        {
+            "event": "server_down",
+            "name": "web1",
+            "address": "192.0.2.11",
+            "service": "http",
+            "reason": "silent",
+        },
     ]
 
 
@@ -151,3 +166,20 @@ def test_removed_machines_stay_removed_over_two_takeovers(table: Table, tmp_path
     assert [backend.index for backend in pool.backends] == [0, 1, 2]
     pool.close()
     assert not (tmp_path / "backends.json").exists()
+
+
+def test_each_service_has_its_machines(table: Table, tmp_path: Path) -> None:
+    services = [{"name": "web", "port": 80, "servers": ["web1", "web2"]}]
+    services += [{"name": "mail", "port": 25, "protocol": "tcp", "servers": ["web2"], "honeypots": []}]
+    made = Pool(table, config(service=services), EveLog(tmp_path / "eve.json"), tmp_path)
+    made.open(taken_over=False)
+    all_alive(made)
+    made.activate()
+    assert table.of_service == {0: ([0, 1], [2]), 1: ([1], [])}
+    made.health(made.backends[1], 1, False, True, "nothing listens on TCP port 25", None)
+    assert table.of_service == {0: ([0, 1], [2]), 1: ([], [])}
+    assert made.backends[1].shown()["state"] == "partly"
+    assert made.backends[1].shown()["services"]["mail"]["state"] == "down"
+    assert table.backends[1]["up"], "its other connections go on"
+    assert "no server is up for mail: nobody is served" in made.warnings()
+    assert "no honeypot is configured for mail: attackers' traffic is dropped" in made.warnings()

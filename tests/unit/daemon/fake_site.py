@@ -31,7 +31,7 @@ class FakeDirector:
         self.options = options
         self.log: list[str] = []
         self.backends: dict[int, dict[str, Any]] = {}
-        self.schedule: tuple[list[int], list[int]] = ([], [])
+        self.schedules: dict[int, tuple[list[int], list[int]]] = {}
         self.settings: dict[str, Any] = {}
         self.marks: dict[str, dict[str, Any]] = {}
         self.attached = False
@@ -53,9 +53,13 @@ class FakeDirector:
         self.log.append("set_backend")
         self.backends[index] = facts
 
-    def set_schedule(self, servers: list[int], honeypots: list[int]) -> None:
+    def set_schedule(self, service: int, servers: list[int], honeypots: list[int]) -> None:
         self.log.append("set_schedule")
-        self.schedule = (servers, honeypots)
+        self.schedules[service] = (servers, honeypots)
+
+    @property
+    def schedule(self) -> tuple[list[int], list[int]]:
+        return self.schedules.get(0, ([], []))
 
     def attach(self) -> str:
         self._note("attach")
@@ -107,15 +111,18 @@ class FakeNeighbours:
 
 
 class FakeProber:
-    """Machines in ``dead`` fail their checks."""
+    """Machines in ``dead`` fail their checks, and so do (machine, port)s in ``closed``."""
 
     def __init__(self) -> None:
         self.dead: set[str] = set()
+        self.closed: set[tuple[str, int]] = set()
         self.profiles: dict[str, TcpProfile] = {}
 
-    async def __call__(self, address: str) -> Healthy:
+    async def __call__(self, address: str, port: int) -> Healthy:
         if address in self.dead:
             raise CheckError("no answer to ping within 1 s")
+        if (address, port) in self.closed:
+            raise CheckError(f"nothing listens on TCP port {port}")
         return Healthy(0.001, self.profiles.get(address, TcpProfile(10, True, True, 1460)))
 
 

@@ -148,13 +148,12 @@ def test_a_whole_run(site: Site) -> None:
             assert director.backends[2]["adopt"]
             assert director.settings == {
                 "vip": "192.0.2.100",
-                "port": 80,
+                "ports": [80],
                 "mac": MAC,
                 "flow_timeout": 240.0,
                 "closed_timeout": 10.0,
                 "inspect": True,
                 "attacker_expiry": 86400.0,
-                "prove_source": True,
                 "allow": ["203.0.113.0/24"],
             }
             status = await site.ask("status")
@@ -191,18 +190,16 @@ def test_the_inspector_gets_what_it_needs(site: Site) -> None:
             assert supervisor._inspector_config(bytes(16)) == {
                 "interface": "sdfake0",
                 "vip": "192.0.2.100",
-                "port": 80,
+                "services": [{"name": "http", "port": 80, "method": "adopt", "observe": False}],
                 "director_mac": MAC.hex(),
                 "hold_bytes": 8192,
                 "hold_ms": 120,
                 "depth": 1048576,
-                "method": "adopt",
                 "adopt_key": "00" * 16,
                 "attacker_expiry": 86400.0,
                 "without_timestamps": "connection",
                 "score_sids": 5,
                 "score_window": 600.0,
-                "observe": False,
                 "uid": user.pw_uid,
                 "gid": user.pw_gid,
                 "names": {"0": "web1", "1": "web2", "2": "honeypot1"},
@@ -448,7 +445,9 @@ def test_observing_is_passed_on_and_warned_about(site: Site) -> None:
         site.path.write_text(CONFIG.replace("hold_ms = 120", 'mode = "observe"'))
         async with site.running() as supervisor:
             assert site.director.settings["inspect"] is True
-            assert supervisor.keeper is not None and supervisor.keeper._config["observe"] is True
+            assert (
+                supervisor.keeper is not None and supervisor.keeper._config["services"][0]["observe"] is True
+            )
             assert any("observes" in warning for warning in (await site.ask("status"))["warnings"])
 
     asyncio.run(main())

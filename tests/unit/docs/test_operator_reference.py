@@ -75,7 +75,9 @@ def limits(field: FieldInfo) -> tuple[str, ...]:
 @pytest.mark.parametrize("section", list(models()))
 def test_keys_of_the_configuration(section: str) -> None:
     fields = models()[section].model_fields
-    documented = table(f"[{section}]" if section not in ("server", "honeypot") else f"[[{section}]]")
+    documented = table(
+        f"[{section}]" if section not in ("server", "honeypot", "service") else f"[[{section}]]"
+    )
     assert [row[0].strip("`") for row in documented] == list(fields)
     for (name, field), row in zip(fields.items(), documented, strict=True):
         assert row[1] == default(field), f"default of {section}.{name}"

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of all services: loaded as the configuration says, counted, carried to the inspector as one.
+
+Also says which part of a changed configuration a reload takes over.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from securedirect.config import Config
+from securedirect.config.model import Service, ServiceTable
+from securedirect.rules import DEFAULT_RULES, ReadRules, RuleReport, RuleService, load_rule_files
+from securedirect.rules.policy import Action
+
+COLLECTION_VERSION = 2
+_OF_RULES = ("profile", "technologies", "actions")
+"""Keys of a ``[[service]]`` that a reload takes over."""
+
+
+@dataclass(frozen=True)
+class Rulesets:
+    """One report for each service, in the services' order."""
+
+    services: tuple[Service, ...]
+    reports: tuple[RuleReport, ...]
+    files: tuple[str, ...]
+
+    def collection(self) -> bytes:
+        """What the inspector is given: ``{"version": 2, "documents": [one for each service]}``."""
+        documents = b",".join(report.document for report in self.reports)
+        return b'{"version":%d,"documents":[%s]}' % (COLLECTION_VERSION, documents)
+
+    @property
+    def loaded(self) -> int:
+        """Rules that some service is judged by."""
+        return sum(report.counts["loaded"] for report in self.reports)
+
+    def messages(self) -> dict[int, str]:
+        """What each rule says, by sid."""
+        return {entry.sid: entry.msg for report in self.reports for entry in report.entries}
+
+    def described(self) -> list[dict[str, int]]:
+        """For each service how many rules there are in each state and of each action."""
+        return [_counts(report) for report in self.reports]
+
+    def described_together(self) -> dict[str, Any]:
+        """The same for all services together: a rule of two services counts twice."""
+        total: Counter[str] = Counter()
+        for counts in self.described():
+            total.update(counts)
+        return {**total, "files": list(self.files)}
+
+    def unused_overrides(self) -> list[str]:
+        """Selectors of rules that meet no rule of any service they are for."""
+        unused = [set(report.unused_overrides) for report in self.reports]
+        common = set.intersection(*unused)
+        for service, mine in zip(self.services, unused, strict=True):
+            common |= mine & service.own_actions.keys()
+        return sorted(common)
+
+    def warnings(self) -> list[str]:
+        """Services that nothing can be recognised on."""
+        empty = [
+            service.name
+            for service, report in zip(self.services, self.reports, strict=True)
+            if not report.counts["loaded"]
+        ]
+        of = "" if len(empty) == len(self.services) else f" for {', '.join(empty)}"
+        return [f"no rule is loaded{of}: nothing can be recognised as an attack"] if empty else []
+
+
+def load_rulesets(config: Config) -> Rulesets:
+    """The configured rules; ConfigError for a file or rule that is wrong."""
+    files = config.rules.files or (DEFAULT_RULES,)
+    read = ReadRules()  # each file is read once, whatever the number of services
+    reports = []
+    for service in config.services:
+        report = load_rule_files(
+            files,
+            dialect=config.rules.dialect,
+            service=RuleService(service.name, service.port, service.protocol, service.profile),
+            technologies=service.technologies,
+            overrides=service.actions,
+            read=read,
+        )
+        report.raise_if_broken()
+        reports.append(report)
+    return Rulesets(config.services, tuple(reports), tuple(str(file) for file in files))
+
+
+def _counts(report: RuleReport) -> dict[str, int]:
+    actions = Counter(entry.action for entry in report.entries if entry.action)
+    return {
+        **{str(status): count for status, count in report.counts.items()},
+        **{action: actions[action] for action in get_args(Action)},
+    }
+
+
+def with_rules_of(old: Config, new: Config) -> Config:
+    """``old`` with what a reload takes from ``new``: ``[rules]``, and what services say about rules."""
+    said = {table.name: table for table in new.service}
+
+    def merged(table: ServiceTable) -> ServiceTable:
+        given = said.get(table.name)
+        return table.model_copy(update={key: getattr(given, key) for key in _OF_RULES}) if given else table
+
+    return old.model_copy(
+        update={"rules": new.rules, "service": tuple(merged(table) for table in old.service)}
+    )
+
+
+def changed(now: Config, new: Config) -> list[str]:
+    """The tables that differ although a reload has been done, as the file names them."""
+    return [
+        f"[[{name}]]" if isinstance(getattr(now, name), tuple) else f"[{name}]"
+        for name in type(now).model_fields
+        if getattr(now, name) != getattr(new, name)
+    ]

@@ -292,7 +292,7 @@ impl Engine {
 
 impl Core {
     fn account(&mut self, c: &mut Connection) {
-        let memory = c.stream.memory();
+        let memory = c.stream.memory() + c.transaction.memory();
         self.memory = self.memory + memory - c.memory;
         c.memory = memory;
     }

@@ -500,17 +500,17 @@ fn the_adopter_comes_and_goes() {
     };
     let _ = &site;
     let vip = Ipv4Addr::from(VIP);
-    let mut adopter = Adopter::attach("wire", vip, 80, [7; 16]).unwrap();
+    let mut adopter = Adopter::attach("wire", vip, &[80], [7; 16]).unwrap();
     assert!(qdiscs().contains("clsact"));
     assert_eq!(adopter.counters().unwrap().iter().map(|(_, n)| n).sum::<u64>(), 0);
     // A second agent takes over; the qdisc is not its own.
-    let mut second = Adopter::attach("wire", vip, 80, [8; 16]).unwrap();
+    let mut second = Adopter::attach("wire", vip, &[80], [8; 16]).unwrap();
     second.detach().unwrap();
     second.detach().unwrap();
     assert!(qdiscs().contains("clsact"));
     adopter.detach().unwrap();
     assert!(!qdiscs().contains("clsact"));
-    assert!(Adopter::attach("no-such", vip, 80, [7; 16]).is_err());
+    assert!(Adopter::attach("no-such", vip, &[80], [7; 16]).is_err());
 }
 
 #[test]
@@ -566,7 +566,7 @@ fn a_honeypot_goes_on_with_a_connection_that_it_never_saw_begin() {
     let listener = TcpListener::bind((Ipv4Addr::from(VIP), 80)).unwrap();
     listener.set_nonblocking(true).unwrap();
     let key = [7; 16];
-    let adopter = Adopter::attach("wire", Ipv4Addr::from(VIP), 80, key).unwrap();
+    let adopter = Adopter::attach("wire", Ipv4Addr::from(VIP), &[80], key).unwrap();
     let counted = |name: &str| adopter.counters().unwrap().into_iter().find(|(have, _)| *have == name).unwrap().1;
     let (port, seq, ack) = (40_000u16, 500_000u32, 900_000u32);
 

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Deserializer};
 
+use crate::http::Profile;
 use crate::Buffer;
 
 /// The document version that this crate reads.
@@ -26,11 +27,13 @@ pub struct Service {
     pub name: String,
     pub port: u16,
     pub protocol: Protocol,
+    /// The server that it runs, for HTTP.
+    pub profile: Profile,
 }
 
 impl Default for Service {
     fn default() -> Service {
-        Service { name: "http".to_owned(), port: 80, protocol: Protocol::Http }
+        Service { name: "http".to_owned(), port: 80, protocol: Protocol::Http, profile: Profile::Generic }
     }
 }
 
@@ -59,6 +62,9 @@ pub struct Document<'a> {
     pub version: u32,
     #[serde(default)]
     pub service: Service,
+    /// Other actions for built-in rules, by sid; null: not reported.
+    #[serde(default)]
+    pub builtin: std::collections::HashMap<u32, Option<Action>>,
     /// Kept as text: one rule that does not fit the model must not cost the others.
     #[serde(borrow)]
     pub rules: Vec<&'a serde_json::value::RawValue>,

@@ -17,13 +17,16 @@ mod pcre;
 mod prefilter;
 mod ruleset;
 pub mod score;
+mod shown;
 mod state;
 mod transaction;
 
 pub use document::{Action, Protocol, Service};
 pub use http::decoder::Decoder;
+pub use http::Profile;
 pub use packet::{judge_packet, PacketFacts};
 pub use ruleset::{LoadError, RuleMeta, RuleSet, RuleSetStats};
+pub use shown::{show, Shown};
 pub use state::RuleState;
 pub use transaction::{RequestSummary, Scratch, Step, Transaction};
 
@@ -50,7 +53,7 @@ pub enum Buffer {
     /// Lower case, without port; an absolute URI's host goes before the header's.
     HttpHost,
     HttpRawHost,
-    /// The body, dechunked.
+    /// The body, dechunked and decompressed.
     HttpClientBody,
     HttpRequestLine,
     HttpProtocol,
@@ -63,6 +66,14 @@ pub enum Buffer {
     HttpConnection,
     HttpHeaderNames,
     HttpStart,
+    /// The fields behind the last chunk.
+    HttpTrailer,
+    /// Names of the parts of a multipart body, one after the other: a rule needs to match one of them.
+    HttpPartName,
+    /// Names of the files among them.
+    HttpFileName,
+    /// Contents of the parts.
+    HttpFileData,
     /// In documents only: Snort 3's name for what the others call `http_client_body`.
     HttpRawBody,
     /// [`Buffer::HttpUri`] as Snort 2 reads it: backslashes are slashes and runs of slashes one, in the query too; also
@@ -88,7 +99,7 @@ pub enum Buffer {
 
 impl Buffer {
     /// Number of buffers; each `Buffer as usize` is below it.
-    pub const COUNT: usize = 29;
+    pub const COUNT: usize = 33;
 
     pub const ALL: [Buffer; Self::COUNT] = [
         Buffer::Raw,
@@ -113,6 +124,10 @@ impl Buffer {
         Buffer::HttpConnection,
         Buffer::HttpHeaderNames,
         Buffer::HttpStart,
+        Buffer::HttpTrailer,
+        Buffer::HttpPartName,
+        Buffer::HttpFileName,
+        Buffer::HttpFileData,
         Buffer::HttpRawBody,
         Buffer::HttpUriSnort2,
         Buffer::HttpUriSnort3,
@@ -147,13 +162,23 @@ impl Buffer {
             Buffer::HttpConnection => "http_connection",
             Buffer::HttpHeaderNames => "http_header_names",
             Buffer::HttpStart => "http_start",
+            Buffer::HttpTrailer => "http_trailer",
+            Buffer::HttpPartName => "http_part_name",
+            Buffer::HttpFileName => "http_file_name",
+            Buffer::HttpFileData => "http_file_data",
             Buffer::HttpRawBody => "http_raw_body",
         }
     }
 
-    /// Raw and bodies grow while a request arrives; all others are known once the head is.
+    /// Raw, bodies and what they hold grow while a request arrives; all others are known once the head is.
     pub(crate) fn grows(self) -> bool {
-        matches!(self, Buffer::Raw | Buffer::HttpClientBody | Buffer::HttpClientBodySnort3)
+        matches!(self, Buffer::Raw | Buffer::HttpClientBody | Buffer::HttpClientBodySnort3 | Buffer::HttpTrailer)
+            || self.is_of_parts()
+    }
+
+    /// Each part of a body has its own.
+    pub(crate) fn is_of_parts(self) -> bool {
+        matches!(self, Buffer::HttpPartName | Buffer::HttpFileName | Buffer::HttpFileData)
     }
 }
 

@@ -537,11 +537,18 @@ pub struct PartState {
     resume: u32,
     /// Bytes that the current unit's expression has been run over.
     scanned: u32,
+    /// Of a buffer that each part of a body has: which one this is about.
+    pub value: u32,
     /// Place and length of the first unit's lead.
     pub place: (u32, u32),
 }
 
 impl PartState {
+    /// From the beginning, with the next value of a buffer that has several.
+    pub fn next_value(&self) -> PartState {
+        PartState { value: self.value + 1, ..PartState::default() }
+    }
+
     /// The first `bytes` of the buffer are gone.
     pub fn shift(&mut self, bytes: usize) {
         for place in [&mut self.base, &mut self.resume, &mut self.place.0] {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::bytes::{ByteOption, Names};
 use crate::document::{self, Action, Collection, Comparison, Dialect, Document, Operator, RuleOption, Scope, Service};
 use crate::http::decoder::{self, Decoder};
+use crate::http::Profile;
 use crate::matcher::{Content, Part, PartOption};
 use crate::packet::{FlagsTest, PacketTest};
 use crate::pcre::Expression;
@@ -75,6 +76,8 @@ pub struct RuleSet {
     pub(crate) packet_rules: Vec<u32>,
     /// Buffers that some rule looks at.
     pub(crate) used: [bool; Buffer::COUNT],
+    /// What the built-in rules do, by [`Decoder`].
+    decoders: Box<[Option<Action>]>,
     /// Buffers of the head that have a prefilter.
     pub(crate) head_filters: Vec<Buffer>,
     stats: RuleSetStats,
@@ -118,7 +121,32 @@ impl RuleSet {
                 refused.push((index, reason));
             }
         }
-        Ok((compiler.finish(document.service), refused))
+        let mut set = compiler.finish(document.service);
+        for (sid, action) in document.builtin {
+            set.set_decoder(sid, action);
+        }
+        Ok((set, refused))
+    }
+
+    /// A set without rules for which every buffer is made: for showing what rules would see.
+    pub fn looking(profile: Profile) -> RuleSet {
+        let mut set = Compiler::new().finish(Service { profile, ..Service::default() });
+        set.used = [true; Buffer::COUNT];
+        set
+    }
+
+    /// The server whose reading of requests counts.
+    pub fn profile(&self) -> Profile {
+        self.service.profile
+    }
+
+    /// Gives the built-in rule `sid` another action; None: it is not reported.
+    fn set_decoder(&mut self, sid: u32, action: Option<Action>) {
+        let Some(decoder) = Decoder::of_sid(sid) else { return };
+        self.decoders[decoder as usize] = action;
+        if let Some(action) = action {
+            self.meta[self.rules.len() + decoder as usize].action = action;
+        }
     }
 
     /// Compiles a collection of documents, one for each service. All of them or none: the first that cannot be used is the
@@ -175,7 +203,7 @@ impl RuleSet {
 
     /// The built-in rule of `decoder`; None when it is not reported.
     pub fn decoder_rule(&self, decoder: Decoder) -> Option<RuleId> {
-        Decoder::TABLE[decoder as usize].2?;
+        self.decoders[decoder as usize]?;
         Some(RuleId((self.rules.len() + decoder as usize) as u32))
     }
 }
@@ -381,6 +409,7 @@ impl Compiler {
             packet_always: self.packet_always,
             packet_rules: self.packet_rules,
             used: self.used,
+            decoders: Decoder::TABLE.iter().map(|row| row.2).collect(),
             stats: self.stats,
         }
     }

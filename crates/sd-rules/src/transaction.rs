@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use crate::http::decoder::Decoder;
+use crate::http::decoder::{Decoder, Oddities};
 use crate::http::hex_value;
-use crate::http::{Body, BodyState, Buffers, Head, HeadState};
-use crate::matcher::{Budget, PartState, Status};
+use crate::http::{Body, BodyState, Buffers, Content, Head, HeadState};
+use crate::matcher::{Budget, Part, PartState, Status};
 use crate::ruleset::{Rule, RuleSet};
 use crate::state::{FlowBits, RuleState};
 use crate::{Buffer, Limits, Match, Protocol, RuleId};
@@ -65,9 +65,7 @@ pub struct Transaction {
     /// Of the body as sent, in `data`: followed up to here.
     body_at: usize,
     has_body: bool,
-    /// The body of a chunked request.
-    dechunked: Option<Vec<u8>>,
-    spare: Vec<u8>,
+    content: Content,
     framed: bool,
     deep: bool,
     line_ready: bool,
@@ -77,6 +75,9 @@ pub struct Transaction {
     raw_scanned: usize,
     body_scanned: usize,
     decoded_scanned: usize,
+    trailer_scanned: bool,
+    /// Of the buffers that parts of a body have: value and place in it.
+    parts_scanned: [(usize, usize); PARTS.len()],
     /// The body percent-decoded, when a rule wants it so, and how much of the body that is.
     decoded: Vec<u8>,
     decoded_to: usize,
@@ -89,8 +90,8 @@ pub struct Transaction {
     candidates: Vec<Candidate>,
     states: Vec<PartState>,
     /// Bits of [`Decoder`]: found, and of these reported.
-    found: u64,
-    reported: u64,
+    found: Oddities,
+    reported: Oddities,
     /// Of the connection: the only thing besides `source` that outlives a request.
     flow_bits: FlowBits,
     source: Option<(Arc<RuleState>, u128)>,
@@ -118,6 +119,7 @@ struct Judged<'a> {
     raw: &'a [u8],
     body: &'a [u8],
     decoded: &'a [u8],
+    content: Option<&'a Content>,
     when: When,
 }
 
@@ -147,12 +149,10 @@ impl Transaction {
     pub fn reset(&mut self) {
         self.head.reset();
         self.buffers.reset();
-        let mut spare = self.dechunked.take().unwrap_or(std::mem::take(&mut self.spare));
-        spare.clear();
-        spare.shrink_to(64 << 10);
+        self.content.reset();
         let mut decoded = std::mem::take(&mut self.decoded);
         decoded.clear();
-        decoded.shrink_to(64 << 10);
+        decoded.shrink_to(8 << 10);
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.clear();
         candidates.shrink_to(256);
@@ -162,7 +162,7 @@ impl Transaction {
         *self = Transaction {
             head: std::mem::take(&mut self.head),
             buffers: std::mem::take(&mut self.buffers),
-            spare,
+            content: std::mem::take(&mut self.content),
             decoded,
             flow_bits: std::mem::take(&mut self.flow_bits),
             source: self.source.take(),
@@ -196,7 +196,7 @@ impl Transaction {
         if rules.service().protocol == Protocol::Tcp {
             self.head.state = HeadState::NotHttp;
         }
-        let mut found = 0u64;
+        let mut found: Oddities = 0;
         self.head.parse(data, limits, &mut |event| found |= event.bit());
         self.found |= found;
         let step = match self.head.state {
@@ -273,12 +273,10 @@ impl Transaction {
         self.framed = true;
         let mut found = 0;
         self.body.state = self.head.framing(data, &mut |event| found |= event.bit());
+        self.content.start(&self.head, data, self.body.state, &mut |event| found |= event.bit());
         self.found |= found;
         self.body_at = self.head.end;
         self.has_body = self.body.state != BodyState::Done;
-        if matches!(self.body.state, BodyState::Chunked(_)) {
-            self.dechunked = Some(std::mem::take(&mut self.spare));
-        }
     }
 
     fn follow_body(&mut self, limits: &Limits, data: &[u8]) {
@@ -287,24 +285,20 @@ impl Transaction {
         let depth = self.head.end.saturating_add(limits.depth);
         if self.body_at < depth {
             let input = &data[self.body_at.min(data.len())..depth.min(data.len())];
-            let decoded = &mut self.dechunked;
-            let taken = self.body.follow(
-                input,
-                |range| {
-                    if let Some(decoded) = decoded {
-                        decoded.extend_from_slice(&input[range]);
-                    }
-                },
-                &mut event,
-            );
+            let taken = self.content.follow(&mut self.body, input, &mut event);
             self.body_at += taken;
         }
         if self.body_at >= depth && !matches!(self.body.state, BodyState::Done | BodyState::Unframed) {
             self.deep = true;
             event(Decoder::DepthReached);
         }
+        if !self.settled {
+            let sent = sent_body(&self.head, self.body.state, self.deep, self.body_at, limits, data);
+            let end = self.body.state == BodyState::Done;
+            self.content.advance(sent, limits.depth, end && !self.deep, &mut event);
+        }
         if self.deep && self.body_at < data.len() {
-            self.body_at += self.body.follow(&data[self.body_at..], |_| {}, &mut event);
+            self.body_at += self.body.follow(&data[self.body_at..], |_, _| {}, &mut event);
         }
         self.found |= found;
     }
@@ -315,7 +309,7 @@ impl Transaction {
     /// `chunk` is the beginning of a new `data` for [`Transaction::advance`].
     pub fn skip_body(&mut self, chunk: &[u8]) -> Step {
         let mut found = 0;
-        let taken = self.body.follow(chunk, |_| {}, &mut |event| found |= event.bit());
+        let taken = self.body.follow(chunk, |_, _| {}, &mut |event| found |= event.bit());
         self.found |= found;
         match self.body.state {
             BodyState::Done => Step::Done { consumed: taken },
@@ -376,6 +370,38 @@ impl Transaction {
         self.report_decoders(rules, out);
     }
 
+    /// Bytes of memory that grow with what the client sends, besides the data itself.
+    pub fn memory(&self) -> usize {
+        self.content.memory() + self.buffers.memory() + self.decoded.capacity()
+    }
+
+    /// The oddities found so far, reported or not.
+    pub fn oddities(&self) -> Vec<Decoder> {
+        Decoder::TABLE.iter().map(|row| row.0).filter(|decoder| self.found & decoder.bit() != 0).collect()
+    }
+
+    /// What rules see in `buffer`: its readings, or the values of the parts of a body; `data` as in the last call.
+    pub fn readings(&self, limits: &Limits, data: &[u8], buffer: Buffer) -> Vec<Vec<u8>> {
+        let sent = sent_body(&self.head, self.body.state, self.deep, self.body_at, limits, data);
+        let framed = self.framed && self.has_body && self.head.state == HeadState::Complete;
+        let body = if framed { self.content.body(sent) } else { &[] };
+        let one = |bytes: &[u8]| if bytes.is_empty() { Vec::new() } else { vec![bytes.to_vec()] };
+        match buffer {
+            Buffer::Raw => one(data.get(self.head.start..).unwrap_or_default()),
+            Buffer::HttpClientBody => one(body),
+            Buffer::HttpClientBodySnort3 => one(&self.decoded),
+            Buffer::HttpTrailer => one(self.content.trailer()),
+            buffer if buffer.is_of_parts() => {
+                let values = self.content.values(buffer, body);
+                (0..).map_while(|index| values.get(index)).map(|(bytes, _)| bytes.to_vec()).collect()
+            }
+            buffer => (0..self.buffers.forms(buffer))
+                .filter_map(|form| self.buffers.get(data, buffer, form))
+                .map(<[u8]>::to_vec)
+                .collect(),
+        }
+    }
+
     /// For events; `data` as in the last call.
     pub fn summary<'a>(&self, data: &'a [u8]) -> RequestSummary<'a> {
         if !self.head.has_line {
@@ -414,6 +440,8 @@ impl Transaction {
             self.raw_scanned = 0;
             self.body_scanned = 0;
             self.decoded_scanned = 0;
+            self.trailer_scanned = false;
+            self.parts_scanned = Default::default();
             self.settled = false;
         }
         self.generation = rules.generation;
@@ -437,28 +465,29 @@ impl Transaction {
             BodyState::Done => self.body_at.min(depth),
             _ => data.len().min(depth),
         };
-        let dechunked = self.dechunked.take();
-        let body = match &dechunked {
-            _ if !framed || !self.has_body => &[],
-            Some(decoded) => decoded.as_slice(),
-            None => data.get(self.head.end..end).unwrap_or_default(),
+        let content = std::mem::take(&mut self.content);
+        let body = if framed && self.has_body {
+            content.body(sent_body(&self.head, self.body.state, self.deep, self.body_at, limits, data))
+        } else {
+            &[]
         };
         let mut decoded = std::mem::take(&mut self.decoded);
         if rules.used[Buffer::HttpClientBodySnort3 as usize] && when != When::Later {
             self.decoded_to += decode_form(&body[self.decoded_to.min(body.len())..], when == When::End, &mut decoded);
         }
         let raw = data.get(self.head.start..end).unwrap_or_default();
-        let judged = Judged { raw, body, decoded: &decoded, when };
+        let judged = Judged { raw, body, decoded: &decoded, content: framed.then_some(&content), when };
         self.judge(rules, limits, scratch, data, &judged, out);
         self.decoded = decoded;
-        self.dechunked = dechunked;
+        self.content = content;
     }
 
     fn make_buffers(&mut self, rules: &RuleSet, data: &[u8]) {
         let mut found = 0;
         if !self.line_ready && self.head.has_line {
             self.line_ready = true;
-            self.buffers.request_line(data, &self.head, &rules.used, &mut |event| found |= event.bit());
+            self.buffers
+                .request_line(data, &self.head, &rules.used, rules.profile(), &mut |event| found |= event.bit());
         }
         if !self.head_ready && self.head.state == HeadState::Complete {
             self.head_ready = true;
@@ -600,6 +629,24 @@ impl Transaction {
             let filter = &rules.prefilters[Buffer::HttpClientBodySnort3 as usize];
             filter.scan(judged.decoded, self.decoded_scanned, &mut add);
             self.decoded_scanned = judged.decoded.len();
+            if let Some(content) = judged.content {
+                if judged.complete() && !self.trailer_scanned {
+                    self.trailer_scanned = true;
+                    rules.prefilters[Buffer::HttpTrailer as usize].scan(content.trailer(), 0, &mut add);
+                }
+                if content.has_parts() {
+                    for (buffer, (value, done)) in PARTS.into_iter().zip(&mut self.parts_scanned) {
+                        let values = content.values(buffer, judged.body);
+                        while let Some((bytes, complete)) = values.get(*value) {
+                            rules.prefilters[buffer as usize].scan(bytes, *done, &mut add);
+                            (*value, *done) = if complete { (*value + 1, 0) } else { (*value, bytes.len()) };
+                            if !complete {
+                                break;
+                            }
+                        }
+                    }
+                }
+            }
         }
         for candidate in &self.candidates {
             scratch.seen[candidate.rule as usize / 64] = 0;
@@ -616,7 +663,9 @@ impl Transaction {
     ) -> Status {
         let mut status = Status::Matched;
         for (part, state) in rule.parts.iter().zip(states) {
-            if state.status == Status::Running {
+            if state.status == Status::Running && part.buffer.is_of_parts() {
+                self.evaluate_parts(part, state, judged, budget);
+            } else if state.status == Status::Running {
                 match self.available(data, part.buffer, judged) {
                     Available::NotYet => {}
                     Available::Absent => state.status = Status::Failed,
@@ -644,6 +693,22 @@ impl Transaction {
         status
     }
 
+    /// A rule's options on a buffer of which each part of the body has one: one of them has to match.
+    fn evaluate_parts(&self, part: &Part, state: &mut PartState, judged: &Judged<'_>, budget: &mut Budget) {
+        let values = judged.content.filter(|_| judged.ready()).map(|content| content.values(part.buffer, judged.body));
+        while let Some((bytes, complete)) = values.as_ref().and_then(|values| values.get(state.value as usize)) {
+            let complete = complete || judged.complete();
+            part.advance(state, bytes, complete, budget);
+            if state.status != Status::Failed || budget.exhausted {
+                return;
+            }
+            *state = state.next_value();
+        }
+        if judged.complete() || self.framed && values.is_some_and(|values| !values.goes_on) {
+            state.status = Status::Failed;
+        }
+    }
+
     fn available<'a>(&'a self, data: &'a [u8], buffer: Buffer, judged: &Judged<'a>) -> Available<'a> {
         match buffer {
             Buffer::Raw if judged.ready() => Available::Bytes(judged.raw, judged.complete()),
@@ -659,6 +724,11 @@ impl Transaction {
             Buffer::HttpClientBodySnort3 if judged.ready() && self.head_ready => {
                 Available::Bytes(judged.decoded, judged.complete())
             }
+            Buffer::HttpTrailer => match judged.content.map(Content::trailer) {
+                _ if !judged.complete() => Available::NotYet,
+                Some(lines) if !lines.is_empty() => Available::Bytes(lines, true),
+                _ => Available::Absent,
+            },
             Buffer::Raw | Buffer::HttpClientBody | Buffer::HttpClientBodySnort3 => Available::NotYet,
             _ => {
                 let there = if of_request_line(buffer) { self.line_ready } else { self.head_ready };
@@ -684,6 +754,26 @@ impl Transaction {
             }
         }
     }
+}
+
+/// The buffers that each part of a body has.
+const PARTS: [Buffer; 3] = [Buffer::HttpPartName, Buffer::HttpFileName, Buffer::HttpFileData];
+
+/// A body that is not chunked, as sent and as far as it is judged.
+fn sent_body<'a>(
+    head: &Head,
+    state: BodyState,
+    deep: bool,
+    body_at: usize,
+    limits: &Limits,
+    data: &'a [u8],
+) -> &'a [u8] {
+    let depth = head.end.saturating_add(limits.depth);
+    let end = match state {
+        BodyState::Unframed if !deep => data.len(),
+        _ => body_at.min(depth),
+    };
+    data.get(head.end..end.min(data.len())).unwrap_or_default()
 }
 
 /// Appends `body` as a form's values are read to `out` and returns how much of it that was: without `complete`, an

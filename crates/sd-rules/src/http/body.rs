@@ -46,6 +46,14 @@ enum Place {
     TrailerEnd,
 }
 
+/// What a part of the bytes behind a head is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    Content,
+    /// Of the lines behind the last chunk.
+    Trailer,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Body {
     pub state: BodyState,
@@ -54,11 +62,11 @@ pub struct Body {
 impl Body {
     /// Follows the framing through `input`; returns the bytes that belong to the body, all of them
     /// unless it ends or breaks.
-    /// `content` gets the decoded pieces as ranges of `input`, `events` what is odd.
+    /// `content` gets the pieces of content and trailer as ranges of `input`, `events` what is odd.
     pub fn follow(
         &mut self,
         input: &[u8],
-        mut content: impl FnMut(std::ops::Range<usize>),
+        mut content: impl FnMut(Piece, std::ops::Range<usize>),
         events: &mut impl FnMut(Decoder),
     ) -> usize {
         match &mut self.state {
@@ -69,7 +77,7 @@ impl Body {
                 if *left == 0 {
                     self.state = BodyState::Done;
                 }
-                content(0..taken);
+                content(Piece::Content, 0..taken);
                 taken
             }
             BodyState::Chunked(chunks) => {
@@ -116,11 +124,13 @@ impl Chunks {
         &mut self,
         input: &[u8],
         at: usize,
-        content: &mut impl FnMut(std::ops::Range<usize>),
+        content: &mut impl FnMut(Piece, std::ops::Range<usize>),
         events: &mut impl FnMut(Decoder),
     ) -> Progress {
         let byte = input[at];
-        if !matches!(self.place, Place::Data | Place::Trailer | Place::TrailerEnd) {
+        if matches!(self.place, Place::Trailer | Place::TrailerEnd) {
+            content(Piece::Trailer, at..at + 1);
+        } else if self.place != Place::Data {
             self.line += 1;
             if self.line > MAX_SIZE_LINE {
                 return Progress::Broken;
@@ -156,7 +166,7 @@ impl Chunks {
             },
             Place::Data => {
                 let taken = usize::try_from(self.size).unwrap_or(usize::MAX).min(input.len() - at);
-                content(at..at + taken);
+                content(Piece::Content, at..at + taken);
                 self.size -= taken as u64;
                 if self.size == 0 {
                     self.place = Place::DataEnd;
@@ -242,11 +252,19 @@ mod tests {
         let mut body = Body { state: BodyState::Chunked(Chunks::default()) };
         let (mut out, mut taken, mut events) = (Vec::new(), 0, Vec::new());
         for piece in input.chunks(step) {
-            let count = body.follow(piece, |range| out.extend_from_slice(&piece[range]), &mut |event| {
-                if !events.contains(&event) {
-                    events.push(event);
-                }
-            });
+            let count = body.follow(
+                piece,
+                |kind, range| {
+                    if kind == Piece::Content {
+                        out.extend_from_slice(&piece[range])
+                    }
+                },
+                &mut |event| {
+                    if !events.contains(&event) {
+                        events.push(event);
+                    }
+                },
+            );
             taken += count;
             if count < piece.len() || body.state == BodyState::Done {
                 break;
@@ -303,9 +321,9 @@ mod tests {
     fn lengths() {
         let mut body = Body { state: BodyState::Length(5) };
         assert!(body.expects_more_than(4) && !body.expects_more_than(5));
-        assert_eq!(body.follow(b"abc", |_| {}, &mut |_| {}), 3);
+        assert_eq!(body.follow(b"abc", |_, _| {}, &mut |_| {}), 3);
         assert!(body.expects_more_than(1) && !body.expects_more_than(2));
-        assert_eq!(body.follow(b"defg", |_| {}, &mut |_| {}), 2);
+        assert_eq!(body.follow(b"defg", |_, _| {}, &mut |_| {}), 2);
         assert_eq!(body.state, BodyState::Done);
     }
 }

@@ -3,7 +3,8 @@
 
 use super::decoder::Decoder;
 use super::head::{Head, Header, Name};
-use super::{uri, Span};
+use super::uri::{self, Collapse, Look};
+use super::{Profile, Span};
 use crate::Buffer;
 
 /// Where a buffer's bytes are.
@@ -17,8 +18,11 @@ pub enum View {
     Made(Span),
 }
 
-/// Forms of a URI for the rules of one dialect: at most four, each also with spaces for its pluses.
-const FORMS: usize = 9;
+/// Bytes of all readings of a URI; only one that is long and odd in many ways has more.
+const MAX_READINGS: usize = 512 << 10;
+/// So often what is still encoded is decoded again.
+const DEEP_PASSES: usize = 3;
+
 const SURICATA: usize = 0;
 const SNORT2: usize = 1;
 const SNORT3: usize = 2;
@@ -32,12 +36,22 @@ fn uri_index(buffer: Buffer) -> Option<usize> {
     }
 }
 
+/// A reading of the URI, in [`Buffers::made`], and how long its path is.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    span: Span,
+    path: usize,
+}
+
 /// The head's buffers; kept as long as the request's body goes on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Buffers {
     views: [View; Buffer::COUNT],
-    /// The forms of the URI by dialect; of those of one dialect a rule needs to match one.
-    uris: [[View; FORMS]; 3],
+    /// The URI as sent, when that is its only reading.
+    plain_uri: Option<Span>,
+    /// Else the readings of the URI by dialect, in `made`; a rule needs to match one of its dialect's.
+    uris: [Vec<Span>; 3],
+    too_many: bool,
     /// The second form of [`Buffer::HttpHeaderSnort3`].
     decoded_header: View,
     made: Vec<u8>,
@@ -45,10 +59,28 @@ pub struct Buffers {
     source: Vec<u8>,
 }
 
+const ABSENT: [View; Buffer::COUNT] = [View::Absent; Buffer::COUNT];
+
+impl Default for Buffers {
+    fn default() -> Buffers {
+        Buffers {
+            views: ABSENT,
+            plain_uri: None,
+            uris: Default::default(),
+            too_many: false,
+            decoded_header: View::Absent,
+            made: Vec::new(),
+            source: Vec::new(),
+        }
+    }
+}
+
 impl Buffers {
     pub fn reset(&mut self) {
-        self.views = Default::default();
-        self.uris = Default::default();
+        self.views = ABSENT;
+        self.plain_uri = None;
+        self.too_many = false;
+        self.uris.iter_mut().for_each(Vec::clear);
         self.decoded_header = View::Absent;
         self.made.clear();
         self.made.shrink_to(16 << 10);
@@ -56,10 +88,16 @@ impl Buffers {
         self.source.shrink_to(16 << 10);
     }
 
+    /// Bytes of memory that it holds.
+    pub fn memory(&self) -> usize {
+        self.made.capacity() + self.source.capacity()
+    }
+
     /// Number of the views of a buffer, of which a rule needs to match one.
     pub fn forms(&self, buffer: Buffer) -> usize {
         match uri_index(buffer) {
-            Some(index) => self.uris[index].iter().take_while(|view| !matches!(view, View::Absent)).count(),
+            Some(_) if self.plain_uri.is_some() => 1,
+            Some(index) => self.uris[index].len(),
             None if buffer == Buffer::HttpHeaderSnort3 && !matches!(self.decoded_header, View::Absent) => 2,
             None => 1,
         }
@@ -67,7 +105,12 @@ impl Buffers {
 
     pub fn get<'a>(&'a self, data: &'a [u8], buffer: Buffer, form: usize) -> Option<&'a [u8]> {
         let view = match uri_index(buffer) {
-            Some(index) => self.uris[index][form],
+            Some(index) => {
+                return match self.plain_uri {
+                    Some(span) => (form == 0).then(|| span.of(data)),
+                    None => self.uris[index].get(form).map(|span| span.of(&self.made)),
+                };
+            }
             None if form == 0 => self.views[buffer as usize],
             None => self.decoded_header,
         };
@@ -88,6 +131,7 @@ impl Buffers {
         data: &[u8],
         head: &Head,
         used: &[bool; Buffer::COUNT],
+        profile: Profile,
         events: &mut impl FnMut(Decoder),
     ) {
         self.sent(Buffer::HttpMethod, head.method);
@@ -97,49 +141,155 @@ impl Buffers {
             self.sent(Buffer::HttpProtocol, head.protocol);
         }
         let whole = head.uri.of(data);
-        let (authority, path) = split_absolute(whole);
+        let (authority, rest) = head.target(data);
         if let Some(authority) = authority {
             if used[Buffer::HttpHost as usize] {
                 self.host(authority);
             }
         }
-        let path_start = head.uri.start as usize + whole.len() - path.len();
-        let span = Span::new(path_start, path_start + path.len());
+        let start = head.uri.start as usize + whole.len() - rest.len();
+        let look = Look::at(rest);
         let snort = used[Buffer::HttpUriSnort2 as usize] || used[Buffer::HttpUriSnort3 as usize];
-        let plain = uri::is_plain(path);
-        if plain && !(snort && uri::snort_differs(path)) {
-            for forms in &mut self.uris {
-                forms[0] = View::Sent(span);
-            }
+        let plain = look.is_plain();
+        if plain && (!snort || look.is_plain_for_snort()) {
+            self.plain_uri = Some(Span::new(start, start + rest.len()));
             return;
         }
-        let start = self.made.len();
         if plain {
-            self.made.extend_from_slice(path);
-        } else {
-            uri::decode(path, &mut self.made, events);
-        }
-        let decoded = Span::new(start, self.made.len());
-        let mut forms = 0;
-        self.add_uri(SURICATA, &mut forms, decoded);
-        if !plain {
-            if memchr::memchr(0, &self.made[start..]).is_some() {
-                events(Decoder::EncodedNul);
-            }
-            self.collapsed(decoded, &mut forms, events);
             let from = self.made.len();
-            self.take_source(decoded);
-            if uri::decode_deep(&self.source, &mut self.made, events) {
-                let deep = Span::new(from, self.made.len());
-                self.add_uri(SURICATA, &mut forms, deep);
-                self.collapsed(deep, &mut forms, events);
-            }
+            self.made.extend_from_slice(rest);
+            self.uris[SURICATA].push(Span::new(from, self.made.len()));
+        } else {
+            self.readings(rest, look, profile, events);
         }
         for (index, buffer) in [(SNORT2, Buffer::HttpUriSnort2), (SNORT3, Buffer::HttpUriSnort3)] {
             if used[buffer as usize] {
-                self.snort_uris(index, index == SNORT2);
+                self.snort_readings(index, index == SNORT2);
             }
         }
+        if self.too_many {
+            events(Decoder::UriReadings);
+        }
+    }
+
+    /// All readings that the profile's server may have of a URI that is not plain.
+    fn readings(&mut self, sent: &[u8], look: Look, profile: Profile, events: &mut impl FnMut(Decoder)) {
+        if look.has_control() {
+            events(Decoder::ControlInUri);
+        }
+        let (path, query) = sent.split_at(look.path);
+        let start = self.made.len();
+        uri::decode(path, None, &mut self.made, events);
+        let path_end = self.made.len();
+        uri::decode(query, None, &mut self.made, events);
+        if memchr::memchr(0, &self.made[start..path_end]).is_some() {
+            events(Decoder::EncodedNul);
+        }
+        if memchr::memchr(b'\\', &self.made[start..path_end]).is_some() {
+            events(Decoder::Backslash);
+        }
+        let decoded = Reading { span: Span::new(start, self.made.len()), path: path_end - start };
+        if self.refused(profile, path, look, &decoded) {
+            events(Decoder::Refused);
+        }
+        let collapses = !look.path_is_plain();
+        self.with_collapsed(decoded, collapses, profile, events);
+        if look.has_fragment() {
+            events(Decoder::Fragment);
+            if profile.cuts_fragment() {
+                let cut = &sent[..memchr::memchr(b'#', sent).unwrap_or(sent.len())];
+                let (path, query) = cut.split_at(look.path.min(cut.len()));
+                self.decoded(path, query, None, profile, events);
+            }
+        }
+        if profile.may_keep_slash() && uri::has_encoded_slash(path) {
+            self.decoded(path, query, Some(b'/'), profile, events);
+        }
+        let mut last = Some(decoded).filter(|_| profile.decodes_deep());
+        for _ in 0..DEEP_PASSES {
+            let Some(reading) = last else { break };
+            let from = self.made.len();
+            self.take_source(reading.span);
+            last = uri::decode_deep(&self.source, reading.path, &mut self.made, events)
+                .map(|path| Reading { span: Span::new(from, self.made.len()), path });
+            if let Some(deeper) = last {
+                self.with_collapsed(deeper, collapses, profile, events);
+            }
+        }
+        if !profile.decodes_deep() {
+            // Seen, though this server does not do it.
+            let from = self.made.len();
+            self.take_source(decoded.span);
+            uri::decode_deep(&self.source, decoded.path, &mut self.made, events);
+            self.made.truncate(from);
+        }
+    }
+
+    /// True when the profile's server answers with an error instead of reading the URI; generic: nobody knows.
+    fn refused(&self, profile: Profile, path: &[u8], look: Look, decoded: &Reading) -> bool {
+        let malformed = |knows_unicode| !uri::is_well_formed(path, knows_unicode);
+        let bytes = &decoded.span.of(&self.made)[..decoded.path];
+        let nul = || memchr::memchr(0, bytes).is_some() || look.has_control();
+        match profile {
+            Profile::Generic => false,
+            Profile::Iis => malformed(true) || nul(),
+            Profile::Apache => malformed(false) || nul() || uri::is_above_root(bytes) || look.has_fragment(),
+            Profile::Nginx => malformed(false) || nul() || uri::is_above_root(bytes),
+        }
+    }
+
+    /// The reading that comes of decoding once, with `keep` left encoded.
+    fn decoded(
+        &mut self,
+        path: &[u8],
+        query: &[u8],
+        keep: Option<u8>,
+        profile: Profile,
+        events: &mut impl FnMut(Decoder),
+    ) {
+        let start = self.made.len();
+        uri::decode(path, keep, &mut self.made, events);
+        let path = self.made.len() - start;
+        uri::decode(query, None, &mut self.made, events);
+        let reading = Reading { span: Span::new(start, self.made.len()), path };
+        self.with_collapsed(reading, true, profile, events);
+    }
+
+    /// A decoded reading and what collapsing makes of it.
+    fn with_collapsed(
+        &mut self,
+        reading: Reading,
+        collapses: bool,
+        profile: Profile,
+        events: &mut impl FnMut(Decoder),
+    ) {
+        self.add(SURICATA, reading.span);
+        let path = &reading.span.of(&self.made)[..reading.path];
+        let backslash = memchr::memchr(b'\\', path).is_some();
+        let parameter = uri::has_dot_parameter(path);
+        if parameter {
+            events(Decoder::DotParameter);
+        }
+        if !collapses {
+            return;
+        }
+        let separates = profile.backslash_separates();
+        if separates {
+            self.collapsed(&reading, Collapse::Backslashes, events);
+        }
+        if !separates || backslash && profile.backslash_is_plain() {
+            self.collapsed(&reading, Collapse::Slashes, events);
+        }
+        if parameter && profile.strips_parameters() {
+            self.collapsed(&reading, Collapse::Parameters, events);
+        }
+    }
+
+    fn collapsed(&mut self, reading: &Reading, how: Collapse, events: &mut impl FnMut(Decoder)) {
+        let from = self.made.len();
+        self.take_source(reading.span);
+        uri::collapse(&self.source, reading.path, how, &mut self.made, events);
+        self.add_last(SURICATA, from);
     }
 
     fn take_source(&mut self, of: Span) {
@@ -147,57 +297,53 @@ impl Buffers {
         self.source.extend_from_slice(of.of(&self.made));
     }
 
-    /// Adds the form that ends `made` unless there is an equal one.
-    fn add_uri(&mut self, index: usize, forms: &mut usize, span: Span) {
-        let known = self.uris[index][..*forms].iter().any(|view| match view {
-            View::Made(other) => other.of(&self.made) == span.of(&self.made),
-            _ => false,
-        });
-        if !known {
-            self.uris[index][*forms] = View::Made(span);
-            *forms += 1;
+    /// Adds a reading unless there is an equal one, or too much already: then [`Decoder::UriReadings`] says so.
+    fn add(&mut self, index: usize, span: Span) -> bool {
+        let new = span.of(&self.made);
+        if self.uris[index].iter().any(|other| other.of(&self.made) == new) {
+            return false;
         }
+        if self.made.len() > MAX_READINGS {
+            self.too_many = true;
+            return false;
+        }
+        self.uris[index].push(span);
+        true
     }
 
-    /// Adds the collapsed form of a decoded one unless it is the same.
-    fn collapsed(&mut self, decoded: Span, forms: &mut usize, events: &mut impl FnMut(Decoder)) {
-        let from = self.made.len();
-        self.take_source(decoded);
-        uri::collapse(&self.source, &mut self.made, events);
-        if self.made[from..] == self.source {
+    /// The same for the reading that `made` ends with.
+    fn add_last(&mut self, index: usize, from: usize) {
+        if !self.add(index, Span::new(from, self.made.len())) {
             self.made.truncate(from);
-            return;
         }
-        self.add_uri(SURICATA, forms, Span::new(from, self.made.len()));
     }
 
-    /// Snort's forms: the ones that Suricata's rules see, `folded` ones instead for Snort 2; of each with a plus also the
+    /// Snort's readings: those that Suricata's rules see, `folded` ones instead for Snort 2; of each with a plus also the
     /// one with a space there.
-    fn snort_uris(&mut self, index: usize, folded: bool) {
-        let mut forms = 0;
-        for view in self.uris[SURICATA] {
-            let View::Made(span) = view else { continue };
-            let mut span = span;
+    fn snort_readings(&mut self, index: usize, folded: bool) {
+        for number in 0..self.uris[SURICATA].len() {
+            let reading = self.uris[SURICATA][number];
+            self.take_source(reading);
             if folded {
-                self.take_source(span);
                 let from = self.made.len();
                 uri::fold_slashes(&self.source, &mut self.made);
-                span = Span::new(from, self.made.len());
+                self.source.clear();
+                self.source.extend_from_slice(&self.made[from..]);
+                self.add_last(index, from);
+            } else {
+                self.add(index, reading);
             }
-            self.add_uri(index, &mut forms, span);
-            if memchr::memchr(b'+', span.of(&self.made)).is_some() {
-                self.take_source(span);
+            if memchr::memchr(b'+', &self.source).is_some() {
                 let from = self.made.len();
                 self.made.extend(self.source.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }));
-                self.add_uri(index, &mut forms, Span::new(from, self.made.len()));
+                self.add_last(index, from);
             }
         }
     }
 
     fn host(&mut self, authority: &[u8]) {
         let start = self.made.len();
-        let after_user = authority.iter().rposition(|byte| *byte == b'@').map_or(0, |at| at + 1);
-        let host = strip_port(&authority[after_user..]);
+        let host = strip_port(without_user(authority));
         self.made.extend(host.iter().map(u8::to_ascii_lowercase));
         self.views[Buffer::HttpHost as usize] = View::Made(Span::new(start, self.made.len()));
     }
@@ -212,7 +358,7 @@ impl Buffers {
     ) {
         self.sent(Buffer::HttpRawHeader, Span::new(head.headers_start, head.end));
         self.sent(Buffer::HttpStart, Span::new(head.start, head.end));
-        let (authority, _) = split_absolute(head.uri.of(data));
+        let (authority, _) = head.target(data);
         for (index, header) in head.headers.iter().enumerate() {
             let (buffer, separator) = match header.known {
                 Name::Cookie => (Buffer::HttpCookie, ", "),
@@ -248,7 +394,7 @@ impl Buffers {
                             self.host(header.value.of(data));
                         }
                     }
-                    Some(authority) if !authority.eq_ignore_ascii_case(header.value.of(data)) => {
+                    Some(authority) if !same_host(authority, header.value.of(data)) => {
                         events(Decoder::HostMismatch);
                     }
                     _ => {}
@@ -264,7 +410,7 @@ impl Buffers {
             if used[Buffer::HttpHeaderSnort3 as usize] && memchr::memchr(b'%', &self.made[start..]).is_some() {
                 self.take_source(Span::new(start, self.made.len()));
                 let from = self.made.len();
-                uri::decode(&self.source, &mut self.made, &mut |_| {});
+                uri::decode(&self.source, None, &mut self.made, &mut |_| {});
                 self.decoded_header = View::Made(Span::new(from, self.made.len()));
             }
         }
@@ -380,17 +526,15 @@ fn push_value(out: &mut Vec<u8>, data: &[u8], header: &Header) {
     }
 }
 
-/// Authority and the rest of an absolute URI; the rest is the whole URI otherwise.
-fn split_absolute(uri: &[u8]) -> (Option<&[u8]>, &[u8]) {
-    if uri.first().is_none_or(|byte| !byte.is_ascii_alphabetic()) {
-        return (None, uri);
-    }
-    let scheme = uri.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count();
-    let Some(rest) = uri[scheme..].strip_prefix(b"://") else {
-        return (None, uri);
-    };
-    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'\\')).unwrap_or(rest.len());
-    (Some(&rest[..end]), &rest[end..])
+/// The same host and port; an authority may also name a user.
+fn same_host(authority: &[u8], host: &[u8]) -> bool {
+    let authority = without_user(authority);
+    let plain = |text| <[u8]>::strip_suffix(text, b":80").unwrap_or(text);
+    plain(authority).eq_ignore_ascii_case(plain(host))
+}
+
+fn without_user(authority: &[u8]) -> &[u8] {
+    &authority[memchr::memrchr(b'@', authority).map_or(0, |at| at + 1)..]
 }
 
 fn strip_port(host: &[u8]) -> &[u8] {

@@ -41,6 +41,9 @@ decoders! {
     TooManyHeaders = 9, DIVERT, "HTTP ambiguous: too many headers";
     FramingHeaderObfuscated = 10, DIVERT, "HTTP ambiguous: obfuscated Content-Length, Transfer-Encoding or Host header";
     HostConflict = 11, DIVERT, "HTTP ambiguous: several Host headers with different values";
+    UriReadings = 12, DIVERT, "HTTP ambiguous: more readings of the URI than can be kept";
+    BlankHeaderLine = 13, DIVERT, "HTTP ambiguous: header line of blanks only";
+    CompressionBomb = 14, DIVERT, "HTTP ambiguous: compressed body that grows beyond measure";
     /// Oddities.
     NotHttp = 20, ALERT, "HTTP decoder: the bytes are no HTTP request";
     BareLineFeed = 21, ALERT, "HTTP decoder: line feed without carriage return in the head";
@@ -64,14 +67,49 @@ decoders! {
     FieldTooLong = 39, ALERT, "HTTP decoder: very long header field";
     Http2Preface = 40, ALERT, "HTTP decoder: unexpected HTTP/2 preface";
     DepthReached = 41, ALERT, "HTTP decoder: body longer than the inspection depth";
-    EncodedBody = 42, QUIET, "HTTP decoder: compressed request body inspected as sent";
+    EncodedBody = 42, ALERT, "HTTP decoder: body in an unknown content coding, inspected as sent";
     MatchBound = 43, ALERT, "Matcher: bound on retries reached for a rule";
     PcreBound = 44, ALERT, "Matcher: bound on backtracking reached for an expression";
+    Refused = 50, ALERT, "HTTP decoder: the profile's server refuses this URI";
+    EncodedPlain = 51, QUIET, "HTTP decoder: letter or digit percent-encoded in the URI";
+    DotSegment = 52, QUIET, "HTTP decoder: dot segment in the URI path";
+    RepeatedSlash = 53, QUIET, "HTTP decoder: repeated slash in the URI path";
+    Backslash = 54, QUIET, "HTTP decoder: backslash in the URI path";
+    DotParameter = 55, ALERT, "HTTP decoder: dot segment with a parameter in the URI path";
+    Fragment = 56, QUIET, "HTTP decoder: fragment in the URI";
+    ControlInUri = 57, ALERT, "HTTP decoder: control character in the URI";
+    FoldedOften = 58, ALERT, "HTTP decoder: header folded over very many lines";
+    HeaderRepeated = 59, QUIET, "HTTP decoder: header repeated that stands once";
+    ContentTypeConflict = 60, ALERT, "HTTP decoder: several Content-Type values";
+    Charset = 61, ALERT, "HTTP decoder: unusual or repeated charset";
+    ExpectUnknown = 62, ALERT, "HTTP decoder: Expect is not 100-continue";
+    ExpectWithoutBody = 63, QUIET, "HTTP decoder: Expect without a body";
+    UpgradeHttp2 = 64, ALERT, "HTTP decoder: upgrade to HTTP/2 in clear text";
+    Connect = 65, ALERT, "HTTP decoder: CONNECT";
+    MissingHost = 66, QUIET, "HTTP decoder: HTTP/1.1 request without Host";
+    Trailer = 67, QUIET, "HTTP decoder: trailer fields after a chunked body";
+    TrailerForbidden = 68, ALERT, "HTTP decoder: trailer field that belongs into the head";
+    CodingBroken = 69, ALERT, "HTTP decoder: compressed body that cannot be decompressed";
+    GzipOddity = 70, ALERT, "HTTP decoder: unusual gzip container";
+    CodingLayers = 71, ALERT, "HTTP decoder: more content codings than are undone";
+    MultipartBoundary = 72, ALERT, "HTTP decoder: multipart with an unusable or repeated boundary";
+    MultipartPart = 73, ALERT, "HTTP decoder: malformed part of a multipart body";
+    MultipartRepeated = 74, ALERT, "HTTP decoder: name or filename of a part repeated";
+    MultipartEnd = 75, QUIET, "HTTP decoder: multipart without final boundary";
+    MultipartParts = 76, ALERT, "HTTP decoder: more parts than are looked at";
 }
 
+/// A set of them, one bit each.
+pub(crate) type Oddities = u128;
+
 impl Decoder {
-    pub(crate) fn bit(self) -> u64 {
+    pub(crate) fn bit(self) -> Oddities {
         1 << self as u8
+    }
+
+    /// By its number.
+    pub fn of_sid(sid: u32) -> Option<Decoder> {
+        Decoder::TABLE.iter().find(|row| row.1 == sid).map(|row| row.0)
     }
 }
 
@@ -85,6 +123,6 @@ mod tests {
             assert_eq!(*decoder as usize, index);
             assert_eq!(Decoder::TABLE.iter().filter(|row| row.1 == *sid).count(), 1);
         }
-        assert!(Decoder::TABLE.len() <= 64, "the set of found oddities is one word");
+        assert!(Decoder::TABLE.len() <= 128, "the set of found oddities is one word");
     }
 }

@@ -3,6 +3,7 @@
 
 use super::body::{BodyState, Chunks};
 use super::decoder::Decoder;
+use super::params::params;
 use super::{is_blank, is_token, is_wide_blank, trim, Span};
 use crate::Limits;
 
@@ -38,7 +39,7 @@ pub enum Name {
 }
 
 impl Name {
-    fn of(name: &[u8]) -> Name {
+    pub fn of(name: &[u8]) -> Name {
         let (text, found): (&[u8], Name) = match (name.len(), name.first().map(u8::to_ascii_lowercase)) {
             (4, _) => (b"host", Name::Host),
             (10, Some(b'u')) => (b"user-agent", Name::UserAgent),
@@ -65,6 +66,14 @@ impl Name {
         }
     }
 
+    /// A server that finds two of it reads one or the other.
+    fn stands_once(self) -> bool {
+        matches!(
+            self,
+            Name::Host | Name::UserAgent | Name::ContentLength | Name::ContentType | Name::Expect | Name::Referer
+        )
+    }
+
     /// Headers that decide where a request ends or whose it is.
     fn frames(self) -> bool {
         matches!(self, Name::Host | Name::ContentLength | Name::TransferEncoding)
@@ -79,6 +88,12 @@ pub struct Header {
     pub known: Name,
     pub folded: bool,
 }
+
+/// Bytes of one header.
+const MAX_FIELD: usize = 18_000;
+
+/// So many lines a header may be folded over.
+const MAX_FOLDS: u32 = 64;
 
 /// What has been parsed of a head; spans refer to the request's bytes.
 #[derive(Debug, Default)]
@@ -103,6 +118,10 @@ pub struct Head {
     pub upgrade: bool,
     pub expect_continue: bool,
     minor_version: Option<u8>,
+    /// Folds of the last header.
+    folds: u32,
+    /// Headers were left out.
+    overfull: bool,
     line_start: usize,
     /// Up to where the current line has been searched for its end.
     searched: usize,
@@ -248,12 +267,23 @@ impl Head {
     }
 
     fn header_line(&mut self, line: &[u8], at: usize, limits: &Limits, events: &mut impl FnMut(Decoder)) {
-        if line.len() > 18_000 {
+        if line.len() > MAX_FIELD {
             events(Decoder::FieldTooLong);
         }
         if is_blank(line[0]) {
+            // Some servers take it for the end of the head.
+            if line.iter().all(|byte| is_wide_blank(*byte)) {
+                events(Decoder::BlankHeaderLine);
+            }
             if let Some(header) = self.headers.last_mut() {
                 events(Decoder::FoldedHeader);
+                self.folds += 1;
+                if self.folds > MAX_FOLDS {
+                    events(Decoder::FoldedOften);
+                }
+                if at + line.len() - header.value.start as usize > MAX_FIELD {
+                    events(Decoder::FieldTooLong);
+                }
                 header.folded = true;
                 let end = line.iter().rposition(|byte| !is_wide_blank(*byte)).map_or(0, |last| at + last + 1);
                 if end > 0 {
@@ -265,8 +295,11 @@ impl Head {
                 return;
             }
         }
+        self.folds = 0;
         if self.headers.len() >= limits.max_headers {
+            // One of those that are left out may say where the body ends.
             events(Decoder::TooManyHeaders);
+            self.overfull = true;
             return;
         }
         let colon = memchr::memchr(b':', line);
@@ -312,6 +345,27 @@ impl Head {
         });
     }
 
+    /// The authority of the request's target, if it has one, and the rest of it.
+    pub fn target<'a>(&self, data: &'a [u8]) -> (Option<&'a [u8]>, &'a [u8]) {
+        let target = self.uri.of(data);
+        if target.first().is_none_or(|byte| !byte.is_ascii_alphabetic()) {
+            return (None, target);
+        }
+        if self.method.of(data) == b"CONNECT" {
+            return (Some(target), target);
+        }
+        let scheme = target.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count();
+        match target[scheme..].strip_prefix(b"://") {
+            Some(rest) => {
+                let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'\\')).unwrap_or(rest.len());
+                (Some(&rest[..end]), &rest[end..])
+            }
+            // Apache takes what follows the colon for the path.
+            None if target[scheme..].starts_with(b":/") => (None, &target[scheme + 1..]),
+            None => (None, target),
+        }
+    }
+
     /// How the body is framed, once the head is complete.
     pub fn framing(&mut self, data: &[u8], events: &mut impl FnMut(Decoder)) -> BodyState {
         if self.protocol.is_empty() {
@@ -324,8 +378,19 @@ impl Head {
         let mut chunked_exactly = true;
         let mut chunked_last = false;
         let mut host: Option<&[u8]> = None;
+        let mut content_type: Option<&[u8]> = None;
+        let mut expects = false;
+        let mut seen = 0u32;
         for header in &self.headers {
             let value = header.value.of(data);
+            if header.known == Name::Other {
+                continue;
+            }
+            let bit = 1 << header.known as u32;
+            if seen & bit != 0 && header.known.stands_once() {
+                events(Decoder::HeaderRepeated);
+            }
+            seen |= bit;
             match header.known {
                 Name::ContentLength => {
                     for item in value.split(|byte| *byte == b',') {
@@ -353,11 +418,39 @@ impl Head {
                     Some(first) if !first.eq_ignore_ascii_case(value) => events(Decoder::HostConflict),
                     _ => host = Some(value),
                 },
-                Name::Upgrade => self.upgrade = true,
-                Name::Expect => self.expect_continue |= value.eq_ignore_ascii_case(b"100-continue"),
-                Name::ContentEncoding if !value.eq_ignore_ascii_case(b"identity") => events(Decoder::EncodedBody),
+                Name::Upgrade => {
+                    self.upgrade = true;
+                    let mut items = value.split(|byte| *byte == b',');
+                    if items.any(|item| trim(item).get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"h2c"))) {
+                        events(Decoder::UpgradeHttp2);
+                    }
+                }
+                Name::Expect => {
+                    expects = true;
+                    if value.eq_ignore_ascii_case(b"100-continue") {
+                        self.expect_continue = true;
+                    } else {
+                        events(Decoder::ExpectUnknown);
+                    }
+                }
+                Name::ContentType => {
+                    charset(value, events);
+                    match content_type {
+                        Some(first) if first != value => events(Decoder::ContentTypeConflict),
+                        _ => content_type = Some(value),
+                    }
+                }
                 _ => {}
             }
+        }
+        if host.is_none() && self.minor_version == Some(1) {
+            events(Decoder::MissingHost);
+        }
+        if self.method.of(data) == b"CONNECT" {
+            events(Decoder::Connect);
+        }
+        if expects && codings == 0 && length.unwrap_or(0) == 0 && !length_broken {
+            events(Decoder::ExpectWithoutBody);
         }
         if codings > 0 {
             if length.is_some() || length_broken {
@@ -369,17 +462,33 @@ impl Head {
             if self.minor_version != Some(1) {
                 events(Decoder::TransferEncodingOldVersion);
             }
-            if chunked_last {
+            if chunked_last && !self.overfull {
                 return BodyState::Chunked(Chunks::default());
             }
         }
         match length {
-            _ if length_broken => BodyState::Unframed,
+            _ if length_broken || self.overfull => BodyState::Unframed,
             Some(0) => BodyState::Done,
             Some(length) => BodyState::Length(length),
             None if codings > 0 => BodyState::Unframed,
             None => BodyState::Done,
         }
+    }
+}
+
+/// A charset in which another reading of the body than as ASCII is possible, or two of them.
+fn charset(content_type: &[u8], events: &mut impl FnMut(Decoder)) {
+    const USUAL: [&str; 7] = ["utf-8", "utf8", "us-ascii", "iso-8859-1", "iso-8859-15", "latin1", "windows-1252"];
+    if memchr::memchr(b';', content_type).is_none() {
+        return;
+    }
+    let mut found = false;
+    for param in params(content_type).filter(|param| param.name.eq_ignore_ascii_case(b"charset")) {
+        let usual = USUAL.iter().any(|name| param.value.eq_ignore_ascii_case(name.as_bytes()));
+        if found || !usual {
+            events(Decoder::Charset);
+        }
+        found = true;
     }
 }
 

@@ -6,12 +6,20 @@
 
 mod body;
 mod buffers;
+mod coding;
+mod content;
 pub mod decoder;
 mod head;
+mod multipart;
+mod params;
+mod profile;
 mod uri;
 
 pub(crate) use body::{Body, BodyState};
 pub(crate) use buffers::Buffers;
+pub(crate) use content::Content;
+pub use profile::Profile;
+
 pub(crate) use head::{Head, HeadState, Name};
 
 /// A range of bytes; requests are far below 4 GiB as their inspected part is bounded.
@@ -50,7 +58,7 @@ pub(crate) fn is_blank(byte: u8) -> bool {
 
 /// Blanks that some server treats as separators or trims: more than RFC 9112 allows.
 pub(crate) fn is_wide_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | 0x0b | 0x0c | b'\r')
+    matches!(byte, b' ' | b'\t' | 0x0b | 0x0c | b'\r' | b'\n')
 }
 
 pub(crate) fn trim(bytes: &[u8]) -> &[u8] {

@@ -1,37 +1,100 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The normalised forms of a URI.
+//! The steps that make the readings of a URI: decoding once and deeper, collapsing the path.
 //!
-//! Up to three views go to the rules on `http_uri`; a rule matches when it matches one of them:
-//! decoded (percent-decoded once, nothing else), collapsed (also `\` to `/`, dot segments and repeated slashes of the path
-//! removed), and, where the decoded form still holds an encoding that some server would read, that
-//! read as well (double encoding, `%uXXXX`, overlong UTF-8).
+//! Which of them a request needs is found by one look at its bytes ([`Look`]); nearly all need none. The path ends at the
+//! first `?` that was *sent*: each step is told where, since a decoded `%3f` is a letter of the path.
 
 use super::decoder::Decoder;
 use super::hex_value;
 
-/// True when every view of `uri` is `uri` itself.
-pub fn is_plain(uri: &[u8]) -> bool {
-    if uri.first() != Some(&b'/') {
-        return uri == b"*";
+const ENCODED: u8 = 1;
+const PLUS: u8 = 2;
+const SLASH: u8 = 4;
+const DOT: u8 = 8;
+const BACKSLASH: u8 = 16;
+const HASH: u8 = 32;
+const CONTROL: u8 = 64;
+
+static CLASS: [u8; 256] = {
+    let mut table = [0u8; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            // Bytes above 0x7f may be UTF-8 that some server reads as something else.
+            b'%' | 0x80..=0xff => ENCODED,
+            0 => ENCODED | CONTROL,
+            1..=0x1f | 0x7f => CONTROL,
+            b'+' => PLUS,
+            b'/' => SLASH,
+            b'.' => DOT,
+            b'\\' => BACKSLASH,
+            b'#' => HASH,
+            _ => 0,
+        };
+        byte += 1;
     }
-    let path = &uri[..memchr::memchr(b'?', uri).unwrap_or(uri.len())];
-    // Bytes above 0x7f may be UTF-8 that some server reads as something else.
-    if memchr::memchr2(b'%', 0, uri).is_some() || !uri.is_ascii() {
-        return false;
-    }
-    let mut last = 0;
-    for &byte in path {
-        if byte == b'\\' || last == b'/' && matches!(byte, b'/' | b'.') {
-            return false;
-        }
-        last = byte;
-    }
-    true
+    table
+};
+
+/// What a URI holds that somebody may read as something else.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// Length of the path.
+    pub path: usize,
+    /// Classes of bytes in path and query.
+    path_has: u8,
+    query_has: u8,
+    /// Classes of what follows a slash.
+    path_pairs: u8,
+    query_pairs: u8,
+    rooted: bool,
 }
 
-/// True when Snort 2 or 3 reads a plain URI in another way.
-pub fn snort_differs(uri: &[u8]) -> bool {
-    memchr::memchr2(b'+', b'\\', uri).is_some() || memchr::memmem::find(uri, b"//").is_some()
+impl Look {
+    pub fn at(uri: &[u8]) -> Look {
+        let path = memchr::memchr(b'?', uri).unwrap_or(uri.len());
+        let (path_has, path_pairs) = classes(&uri[..path]);
+        let (query_has, query_pairs) = classes(&uri[path..]);
+        Look { path, path_has, query_has, path_pairs, query_pairs, rooted: uri.first() == Some(&b'/') || uri == b"*" }
+    }
+
+    /// Every reading of the URI is the URI itself, but for Snort's.
+    pub fn is_plain(&self) -> bool {
+        (self.path_has | self.query_has) & (ENCODED | HASH | CONTROL) == 0
+            && self.path_has & BACKSLASH == 0
+            && self.path_pairs == 0
+            && self.rooted
+    }
+
+    /// Snort 2 or 3 reads it differently.
+    pub fn is_plain_for_snort(&self) -> bool {
+        (self.path_has | self.query_has) & (PLUS | BACKSLASH) == 0 && (self.path_pairs | self.query_pairs) & SLASH == 0
+    }
+
+    /// No reading of the path is collapsed.
+    pub fn path_is_plain(&self) -> bool {
+        self.path_has & (ENCODED | BACKSLASH) == 0 && self.path_pairs == 0 && self.rooted
+    }
+
+    pub fn has_fragment(&self) -> bool {
+        (self.path_has | self.query_has) & HASH != 0
+    }
+
+    pub fn has_control(&self) -> bool {
+        (self.path_has | self.query_has) & CONTROL != 0
+    }
+}
+
+fn classes(bytes: &[u8]) -> (u8, u8) {
+    let (mut has, mut pairs, mut last) = (0, 0, 0);
+    for &byte in bytes {
+        let class = CLASS[byte as usize];
+        has |= class;
+        let slash = last & SLASH;
+        pairs |= (slash | slash << 1) & class;
+        last = class;
+    }
+    (has, pairs)
 }
 
 /// Appends `uri` with each run of slashes and backslashes as one slash, in the query too, as Snort 2 has it.
@@ -46,75 +109,104 @@ pub fn fold_slashes(uri: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Appends `uri`, percent-decoded once, to `out`.
-pub fn decode(uri: &[u8], out: &mut Vec<u8>, event: &mut impl FnMut(Decoder)) {
-    let mut rest = uri;
+fn hex_pair(rest: &[u8]) -> Option<u8> {
+    Some(hex_value(*rest.get(1)?)? << 4 | hex_value(*rest.get(2)?)?)
+}
+
+/// The four digits of `%uXXXX` at the beginning of `rest`.
+fn unicode(rest: &[u8]) -> Option<u32> {
+    if !matches!(rest.get(1), Some(b'u' | b'U')) {
+        return None;
+    }
+    rest.get(2..6)?.iter().try_fold(0u32, |sum, digit| Some(sum << 4 | u32::from(hex_value(*digit)?)))
+}
+
+/// Appends `part` of a URI, percent-decoded once, to `out`; `keep`: this byte stays encoded.
+pub fn decode(part: &[u8], keep: Option<u8>, out: &mut Vec<u8>, event: &mut impl FnMut(Decoder)) {
+    let mut rest = part;
     while let Some(at) = memchr::memchr(b'%', rest) {
         out.extend_from_slice(&rest[..at]);
-        match rest.get(at + 1..at + 3).and_then(|pair| Some(hex_value(pair[0])? << 4 | hex_value(pair[1])?)) {
+        rest = &rest[at..];
+        match hex_pair(rest) {
+            Some(byte) if Some(byte) == keep => {
+                out.extend_from_slice(&rest[..3]);
+                rest = &rest[3..];
+            }
             Some(byte) => {
+                if byte.is_ascii_alphanumeric() {
+                    event(Decoder::EncodedPlain);
+                }
                 out.push(byte);
-                rest = &rest[at + 3..];
+                rest = &rest[3..];
             }
             None => {
-                let unicode = matches!(rest.get(at + 1), Some(b'u' | b'U'))
-                    && rest.get(at + 2..at + 6).is_some_and(|four| four.iter().all(u8::is_ascii_hexdigit));
-                event(if unicode { Decoder::UnicodePercent } else { Decoder::InvalidPercent });
+                let known = unicode(rest).is_some();
+                event(if known { Decoder::UnicodePercent } else { Decoder::InvalidPercent });
                 out.push(b'%');
-                rest = &rest[at + 1..];
+                rest = &rest[1..];
             }
         }
     }
     out.extend_from_slice(rest);
 }
 
-/// Appends what a server that decodes more than once would read, if that differs from `decoded`; returns whether.
-pub fn decode_deep(decoded: &[u8], out: &mut Vec<u8>, event: &mut impl FnMut(Decoder)) -> bool {
-    if memchr::memchr(b'%', decoded).is_none() && !decoded.iter().any(|byte| *byte >= 0xc0) {
-        return false;
+/// Each `%` of `part` begins an escape.
+pub fn is_well_formed(part: &[u8], knows_unicode: bool) -> bool {
+    memchr::memchr_iter(b'%', part).all(|at| {
+        let rest = &part[at..];
+        hex_pair(rest).is_some() || knows_unicode && unicode(rest).is_some()
+    })
+}
+
+pub fn has_encoded_slash(path: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', path).any(|at| hex_pair(&path[at..]) == Some(b'/'))
+}
+
+/// The path leads above the root, as servers count that take no backslash for a separator.
+pub fn is_above_root(path: &[u8]) -> bool {
+    let mut depth = 0usize;
+    path.split(|byte| *byte == b'/').any(|segment| match segment {
+        b"" | b"." => false,
+        b".." => match depth.checked_sub(1) {
+            Some(less) => {
+                depth = less;
+                false
+            }
+            None => true,
+        },
+        _ => {
+            depth += 1;
+            false
+        }
+    })
+}
+
+/// Appends what a server that goes on decoding would read in `decoded`, whose path is `path` long, if that differs; returns
+/// the length of the path then.
+pub fn decode_deep(decoded: &[u8], path: usize, out: &mut Vec<u8>, event: &mut impl FnMut(Decoder)) -> Option<usize> {
+    if !decoded.iter().any(|byte| *byte == b'%' || *byte >= 0xc0) {
+        return None;
     }
-    let path_end = memchr::memchr(b'?', decoded).unwrap_or(decoded.len());
     let start = out.len();
+    let mut new_path = None;
     let mut at = 0;
     while at < decoded.len() {
+        if at >= path && new_path.is_none() {
+            new_path = Some(out.len() - start);
+        }
         let rest = &decoded[at..];
         let (byte, length) = match rest[0] {
-            b'%' => match (rest.get(1), rest.get(1..3), rest.get(2..6)) {
-                (Some(b'u' | b'U'), _, Some(four)) if four.iter().all(u8::is_ascii_hexdigit) => {
-                    let value =
-                        four.iter().fold(0u32, |sum, digit| sum << 4 | u32::from(hex_value(*digit).unwrap_or(0)));
-                    (best_fit(value), 6)
-                }
-                (_, Some(pair), _) if pair.iter().all(u8::is_ascii_hexdigit) => {
-                    if at < path_end {
+            b'%' => match (unicode(rest), hex_pair(rest)) {
+                (Some(value), _) => (best_fit(value), 6),
+                (None, Some(byte)) => {
+                    if at < path {
                         event(Decoder::DoubleEncoding);
                     }
-                    (hex_value(pair[0]).unwrap_or(0) << 4 | hex_value(pair[1]).unwrap_or(0), 3)
+                    (byte, 3)
                 }
-                _ => (b'%', 1),
+                (None, None) => (b'%', 1),
             },
-            lead @ 0xc0..=0xdf if rest.get(1).is_some_and(|next| next & 0xc0 == 0x80) => {
-                let value = u32::from(lead & 0x1f) << 6 | u32::from(rest[1] & 0x3f);
-                if value < 0x80 {
-                    event(Decoder::OverlongUtf8);
-                    (value as u8, 2)
-                } else {
-                    (lead, 1)
-                }
-            }
-            0xe0 if rest.len() > 2 && rest[1] & 0xc0 == 0x80 && rest[2] & 0xc0 == 0x80 && rest[1] < 0xa0 => {
-                let value = u32::from(rest[1] & 0x3f) << 6 | u32::from(rest[2] & 0x3f);
-                event(Decoder::OverlongUtf8);
-                (best_fit(value), 3)
-            }
-            // Full-width forms of ASCII.
-            0xef if rest.len() > 2 && (rest[1] == 0xbc || rest[1] == 0xbd) && rest[2] & 0xc0 == 0x80 => {
-                let value = 0xf000 | u32::from(rest[1] & 0x3f) << 6 | u32::from(rest[2] & 0x3f);
-                match best_fit(value) {
-                    b'?' => (0xef, 1),
-                    byte => (byte, 3),
-                }
-            }
+            lead @ 0xc0.. => wide(lead, rest, event),
             byte => (byte, 1),
         };
         out.push(byte);
@@ -122,39 +214,112 @@ pub fn decode_deep(decoded: &[u8], out: &mut Vec<u8>, event: &mut impl FnMut(Dec
     }
     if out[start..] == *decoded {
         out.truncate(start);
-        return false;
+        return None;
     }
-    true
+    Some(new_path.unwrap_or(out.len() - start))
 }
 
+/// The one byte that some servers make of the UTF-8 sequence that `lead` begins, and how many it replaces.
+fn wide(lead: u8, rest: &[u8], event: &mut impl FnMut(Decoder)) -> (u8, usize) {
+    // Nothing valid begins with these two: old servers took any byte to follow.
+    if let (0xc0 | 0xc1, Some(&next)) = (lead, rest.get(1)) {
+        event(Decoder::OverlongUtf8);
+        return ((lead & 1) << 6 | next & 0x3f, 2);
+    }
+    let (length, bits, least) = match lead {
+        0xc0..=0xdf => (2, 0x1f, 0x80),
+        0xe0..=0xef => (3, 0x0f, 0x800),
+        0xf0..=0xf7 => (4, 0x07, 0x1_0000),
+        0xf8..=0xfb => (5, 0x03, 0x20_0000),
+        0xfc..=0xfd => (6, 0x01, 0x400_0000),
+        _ => return (lead, 1),
+    };
+    let Some(more) = rest.get(1..length).filter(|more| more.iter().all(|byte| byte & 0xc0 == 0x80)) else {
+        return (lead, 1);
+    };
+    let value = more.iter().fold(u32::from(lead & bits), |sum, byte| sum << 6 | u32::from(byte & 0x3f));
+    if value < least {
+        event(Decoder::OverlongUtf8);
+        return (best_fit(value), length);
+    }
+    // An accent that stays one is no other reading.
+    match best_fit(value) {
+        b'?' | 0x80.. => (lead, 1),
+        byte => (byte, length),
+    }
+}
+
+/// U+0100 to U+017F as the letters that they resemble.
+const LATIN: &[u8; 128] = b"AaAaAaCcCcCcCcDdDdEeEeEeEeEeGgGgGgGgHhHhIiIiIiIiIi??JjKk?LlLlLlLlLlNnNnNn???OoOoOoOoRrRrRr\
+    SsSsSsSsTtTtTtUuUuUuUuUuUuWwYyYZzZzZz?";
+
+/// The byte that Windows makes of a character where its code page has none.
 fn best_fit(value: u32) -> u8 {
     match value {
         0..=0xff => value as u8,
+        0x100..=0x17f => LATIN[value as usize - 0x100],
         0xff01..=0xff5e => (value - 0xff01 + 0x21) as u8,
         // Division, fraction and set-minus signs that file systems take for separators.
         0x2044 | 0x2215 => b'/',
         0x2216 => b'\\',
         0x2024 => b'.',
+        0x2010 | 0x2011 | 0x2212 => b'-',
+        0x2032 | 0x02b9 | 0x02bc | 0x02c8 => b'\'',
+        0x02ba | 0x2033 => b'"',
+        0x2039 | 0x2329 | 0x3008 => b'<',
+        0x203a | 0x232a | 0x3009 => b'>',
+        0x2000..=0x2006 | 0x3000 => b' ',
+        0x2217 => b'*',
+        0x2223 => b'|',
+        0x2236 => b':',
         _ => b'?',
     }
 }
 
-/// Appends the collapsed form of `decoded`: the path's backslashes are slashes, its empty, `.` and `..` segments gone.
-pub fn collapse(decoded: &[u8], out: &mut Vec<u8>, event: &mut impl FnMut(Decoder)) {
-    let path_end = memchr::memchr(b'?', decoded).unwrap_or(decoded.len());
-    let (path, query) = decoded.split_at(path_end);
-    if !matches!(path.first(), Some(b'/' | b'\\')) {
+/// How a path is collapsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Collapse {
+    /// Segments end at slashes.
+    Slashes,
+    /// Also at backslashes, which become slashes.
+    Backslashes,
+    /// As `Slashes`; what follows a semicolon in a segment is dropped.
+    Parameters,
+}
+
+/// Appends the collapsed form of `decoded`, whose path is `path` long: empty, `.` and `..` segments gone. Returns the length
+/// of the path then.
+pub fn collapse(
+    decoded: &[u8],
+    path: usize,
+    how: Collapse,
+    out: &mut Vec<u8>,
+    event: &mut impl FnMut(Decoder),
+) -> usize {
+    let (path, query) = decoded.split_at(path.min(decoded.len()));
+    let separates = |byte: &u8| *byte == b'/' || how == Collapse::Backslashes && *byte == b'\\';
+    if !path.first().is_some_and(separates) {
         out.extend_from_slice(decoded);
-        return;
+        return path.len();
     }
     let root = out.len();
     out.push(b'/');
-    let mut segments = path[1..].split(|byte| matches!(byte, b'/' | b'\\')).peekable();
+    let mut segments = path[1..].split(separates).peekable();
     while let Some(segment) = segments.next() {
         let last = segments.peek().is_none();
-        match segment {
-            b"" | b"." => {}
+        let name = match memchr::memchr(b';', segment) {
+            Some(at) if how == Collapse::Parameters => &segment[..at],
+            _ => segment,
+        };
+        match name {
+            b"" => {
+                if !last {
+                    event(Decoder::RepeatedSlash);
+                }
+            }
+            b"." => event(Decoder::DotSegment),
             b".." => {
+                event(Decoder::DotSegment);
                 if out.len() == root + 1 {
                     event(Decoder::AboveRoot);
                 } else {
@@ -163,14 +328,24 @@ pub fn collapse(decoded: &[u8], out: &mut Vec<u8>, event: &mut impl FnMut(Decode
                 }
             }
             _ => {
-                out.extend_from_slice(segment);
+                out.extend_from_slice(name);
                 if !last {
                     out.push(b'/');
                 }
             }
         }
     }
+    let length = out.len() - root;
     out.extend_from_slice(query);
+    length
+}
+
+/// A dot segment with a parameter: only servers that know parameters take it for one.
+pub fn has_dot_parameter(path: &[u8]) -> bool {
+    memchr::memmem::find_iter(path, b".;").any(|at| {
+        let before = &path[..at];
+        before.ends_with(b"/") || before.ends_with(b"/.")
+    })
 }
 
 #[cfg(test)]
@@ -179,8 +354,16 @@ mod tests {
 
     fn forms(uri: &[u8]) -> (Vec<u8>, Vec<u8>, Vec<Decoder>) {
         let (mut decoded, mut collapsed, mut events) = (Vec::new(), Vec::new(), Vec::new());
-        decode(uri, &mut decoded, &mut |event| events.push(event));
-        collapse(&decoded, &mut collapsed, &mut |event| events.push(event));
+        let path = Look::at(uri).path;
+        let mut event = |event| {
+            if !matches!(event, Decoder::DotSegment | Decoder::RepeatedSlash | Decoder::EncodedPlain) {
+                events.push(event);
+            }
+        };
+        decode(&uri[..path], None, &mut decoded, &mut event);
+        let path_length = decoded.len();
+        decode(&uri[path..], None, &mut decoded, &mut event);
+        collapse(&decoded, path_length, Collapse::Backslashes, &mut collapsed, &mut event);
         (decoded, collapsed, events)
     }
 
@@ -206,6 +389,7 @@ mod tests {
             (b"", b"", b"", vec![]),
             (b"/a%00b", b"/a\0b", b"/a\0b", vec![]),
             (b"/...", b"/...", b"/...", vec![]),
+            (b"/a%3fb/../c", b"/a?b/../c", b"/c", vec![]),
         ] {
             let seen = forms(uri);
             assert_eq!(seen.0, decoded, "decoded {}", uri.escape_ascii());
@@ -217,13 +401,23 @@ mod tests {
     #[test]
     fn plain_uris_are_their_own_views() {
         for uri in [b"/".as_slice(), b"/a/b.c?d=e", b"/a?x=//../", b"*", b"/a..b", b"/a/b../c", b"/a.b/"] {
-            assert!(is_plain(uri), "{}", uri.escape_ascii());
+            assert!(Look::at(uri).is_plain(), "{}", uri.escape_ascii());
             let (decoded, collapsed, _) = forms(uri);
             assert_eq!((decoded.as_slice(), collapsed.as_slice()), (uri, uri));
         }
-        for uri in [b"/%41".as_slice(), b"//", b"/./", b"/a/../b", b"/a\\b", b"x", b"/\xc0\xaf", b"/?\xc0\xaf", b"/\0"]
-        {
-            assert!(!is_plain(uri), "{}", uri.escape_ascii());
+        for uri in [
+            b"/%41".as_slice(),
+            b"//",
+            b"/./",
+            b"/a/../b",
+            b"/a\\b",
+            b"x",
+            b"/\xc0\xaf",
+            b"/?\xc0\xaf",
+            b"/\0",
+            b"/a#b",
+        ] {
+            assert!(!Look::at(uri).is_plain(), "{}", uri.escape_ascii());
         }
     }
 
@@ -238,10 +432,42 @@ mod tests {
             (b"/\xc3\xa4", None),
             (b"/100%", None),
             (b"/a", None),
+            (b"/\xc1\x1c\xc0\x2f", Some(b"/\\/")),
+            (b"/\xf0\x80\x80\xaf\xf8\x80\x80\x80\xae", Some(b"//.")),
+            (b"/\xc5\x9b\xc4\xb1", Some(b"/si")),
+            (b"/\xe2\x88\x95", Some(b"//")),
+            (b"/\xe4\xb8\xad\xf0\x9f\x98\x80\xff", None),
+            (b"/\xc0", None),
         ] {
             let mut out = Vec::new();
-            let differs = decode_deep(decoded, &mut out, &mut |_| {});
-            assert_eq!(differs.then_some(out.as_slice()), deep, "{}", decoded.escape_ascii());
+            let path = decode_deep(decoded, decoded.len(), &mut out, &mut |_| {});
+            assert_eq!(path.map(|_| out.as_slice()), deep, "{}", decoded.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn the_path_ends_where_it_was_sent_to_end() {
+        let mut out = Vec::new();
+        assert_eq!(decode_deep(b"/%3f%3f?%41", 7, &mut out, &mut |_| {}), Some(3));
+        assert_eq!(out, b"/???A");
+        let mut out = Vec::new();
+        assert_eq!(collapse(b"/a/../?/b/../c?/../d", 14, Collapse::Slashes, &mut out, &mut |_| {}), 4);
+        assert_eq!(out, b"/?/c?/../d");
+    }
+
+    #[test]
+    fn parameters_of_segments() {
+        for (path, odd, collapsed) in [
+            (b"/a/..;/b".as_slice(), true, b"/b".as_slice()),
+            (b"/a;x=y/b;z", false, b"/a/b"),
+            (b"/a/.;x/b", true, b"/a/b"),
+            (b"/a..;/b", false, b"/a../b"),
+            (b"..;", false, b"..;"),
+        ] {
+            assert_eq!(has_dot_parameter(path), odd, "{}", path.escape_ascii());
+            let mut out = Vec::new();
+            collapse(path, path.len(), Collapse::Parameters, &mut out, &mut |_| {});
+            assert_eq!(out, collapsed, "{}", path.escape_ascii());
         }
     }
 }

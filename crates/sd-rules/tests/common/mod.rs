@@ -2,6 +2,7 @@
 //! Short ways to write rule documents and to judge requests.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod coding;
 pub mod fuzz;
 
 use std::collections::BTreeSet;
@@ -43,6 +44,31 @@ pub fn compile(rules: Vec<Value>) -> RuleSet {
     let (set, refused) = RuleSet::from_json(&document(rules)).unwrap();
     assert_eq!(refused, []);
     set
+}
+
+/// Time that this thread has computed, whatever else the machine does; to some milliseconds.
+fn cpu_time() -> std::time::Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    std::time::Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+}
+
+/// Fails when judging one stream of `10 * size` bytes, in small segments, costs much more than judging ten of `size`.
+pub fn assert_linear(set: &RuleSet, name: &str, size: usize, step: usize, make: impl Fn(usize) -> Vec<u8>) {
+    let time = |size: usize, times: usize| {
+        let stream = make(size);
+        let cuts: Vec<usize> = (step..stream.len()).step_by(step).collect();
+        let started = cpu_time();
+        for _ in 0..times {
+            judge_stream(set, &Limits::default(), &stream, &cuts, |_| true);
+        }
+        (cpu_time() - started).as_millis()
+    };
+    let mut times = 1;
+    while time(10 * size, times) < 30 {
+        times *= 4;
+    }
+    let (short, long) = (time(size, 10 * times), time(10 * size, times));
+    assert!(long < 3 * short + 20, "{name}: {short} ms in pieces, {long} ms as one");
 }
 
 /// gid and sid of a match.

@@ -10,7 +10,7 @@ RUST_SOURCES := $(shell find bpf crates -type f) $(wildcard Cargo.lock) Cargo.to
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check lint bench fuzz clean packages rust
+.PHONY: help setup build demo test check lint bench benign fuzz clean packages rust
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test: build ## Run all tests (as root; without it those that need namespaces are
 
 bench: build ## Measure against HAProxy and ModSecurity (as root); writes build/bench.md and build/bench.json
 	@$(BIN)/securedirect bench
+
+benign: build ## Judge 100,000 generated ordinary requests and the list of attacks with the shipped rules
+	@$(BIN)/python tests/traffic/report.py --shared
 
 check: lint test ## Everything that must pass before a change goes in
 

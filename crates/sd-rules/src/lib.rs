@@ -92,8 +92,8 @@ pub enum Buffer {
     /// Several cookies without a separator.
     #[serde(skip)]
     HttpCookieSnort2,
-    /// [`Buffer::HttpClientBody`], percent-decoded.
-    #[serde(skip)]
+    /// [`Buffer::HttpClientBody`], percent-decoded and with `+` as a space: Snort 3's, and Suricata's with `url_decode`.
+    #[serde(rename = "http_client_body_decoded")]
     HttpClientBodySnort3,
 }
 

@@ -507,6 +507,13 @@ def _sticky(reader: _Reader, option: Option) -> None:
     reader.sticky = vocabulary.STICKY[option.name]
 
 
+def _url_decode(reader: _Reader, option: Option) -> None:
+    if reader.dialect == "suricata" and reader.sticky == "http_client_body":
+        reader.sticky = "http_client_body_decoded"
+    else:
+        reader.unsupported[f"url_decode of {reader.sticky}"] = None
+
+
 def _snort3_only_sticky(reader: _Reader, option: Option) -> None:
     _snort3_sticky(reader, option, vocabulary.STICKY_SNORT3[option.name])
 
@@ -1020,5 +1027,6 @@ _HANDLERS: dict[str, _Handler] = {
     "threshold": _threshold,
     "detection_filter": _detection_filter,
     "noalert": _noalert,
+    "url_decode": _url_decode,
     "app-layer-protocol": _app_layer_protocol,
 }

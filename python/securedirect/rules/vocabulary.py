@@ -133,7 +133,7 @@ UNSUPPORTED = {
     **dict.fromkeys("stream_reassemble stream-event decode-event engine-event".split(), "stream state tests"),
     **dict.fromkeys(
         """
-    to_lowercase to_uppercase url_decode dotprefix strip_whitespace compress_whitespace to_md5
+    to_lowercase to_uppercase dotprefix strip_whitespace compress_whitespace to_md5
     to_sha1 to_sha256 pcrexform xor header_lowercase strip_pseudo_headers domain tld from_base64
     luaxform
     """.split(),

@@ -30,6 +30,7 @@ def buffers(request: bytes) -> dict[str, bytes]:
         "http_request_line": line,
         "http_client_body": body,
         "http_raw_body": body,
+        "http_client_body_decoded": unquote_to_bytes(body.replace(b"+", b" ")),
         "http_header": b"".join(n + b": " + v + b"\r\n" for n, v in fields if n.lower() != b"cookie"),
         "http_raw_header": b"".join(one + b"\r\n" for one in lines),
         "http_header_names": b"\r\n" + b"".join(n + b"\r\n" for n, _ in fields) + b"\r\n",

@@ -10,7 +10,6 @@ out of the comparison.
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -21,18 +20,6 @@ from securedirect.rules import load_rule_files
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 CASES = sorted(path.parent for path in (CHECKOUT / "tests" / "rules").glob("*/expected.json"))
-
-
-@pytest.fixture(scope="session")
-def judge() -> Path:
-    """The matcher as a program (crates/sd-rules/examples/judge.rs)."""
-    cargo = shutil.which("cargo") or shutil.which("cargo", path=str(Path.home() / ".cargo" / "bin"))
-    if cargo is None:
-        pytest.skip("cargo is not here: the matcher cannot be built as a program")
-    command = [cargo, "build", "--quiet", "-p", "sd-rules", "--example", "judge", "--message-format=json"]
-    built = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, check=True, text=True)
-    messages = (json.loads(line) for line in built.stdout.splitlines())
-    return Path(next(m["executable"] for m in messages if m.get("target", {}).get("name") == "judge"))
 
 
 def test_there_are_cases():

@@ -45,7 +45,7 @@ ATTACKS = [
     (9000051, "GET /index.php?page=data://text/plain;base64,AAAA"),
     (9000052, "POST /?-d+allow_url_include%3don"),
     (9000053, "POST /?-d+auto_prepend_file%3dx"),
-    (9000054, "GET /?x=%3C?php+echo+1"),
+    (9000054, "GET /?x=%3C?php+system('id')"),
     (9000055, "POST /upload.php", "z=eval(base64_decode($_POST[1]))"),
     (9000056, "POST /vendor/phpunit/phpunit/src/Util/PHP/eval-stdin.php"),
     (9000057, "GET /?s=/index/think/app/invokefunction&function=call_user_func_array&vars[0]=phpinfo"),
@@ -170,7 +170,8 @@ def test_each_rule_matches_what_it_is_for(rules, case):
 
 
 def test_every_rule_has_its_case(rules):
-    assert {rule["sid"] for rule in rules} == {case[0] for case in ATTACKS}
+    # Those from 9000300 on have theirs in tests/traffic/attacks.py.
+    assert {rule["sid"] for rule in rules if rule["sid"] < 9000300} == {case[0] for case in ATTACKS}
 
 
 @pytest.mark.parametrize("text", ORDINARY)
@@ -180,8 +181,9 @@ def test_ordinary_requests_are_not_diverted(rules, text):
 
 
 def test_looking_around_alerts_only(rules):
-    assert {rule["action"] for rule in rules if rule["sid"] >= 9000200} == {"alert"}
-    assert {rule["action"] for rule in rules if rule["sid"] < 9000200} == {"divert"}
+    looking = [rule["action"] for rule in rules if 9000200 <= rule["sid"] < 9000300]
+    assert set(looking) == {"alert"}
+    assert {rule["action"] for rule in rules if not 9000200 <= rule["sid"] < 9000300} == {"divert"}
 
 
 def test_form_of_the_file():

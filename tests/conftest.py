@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of all tests."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def judge() -> Path:
+    """The matcher as a program (crates/sd-rules/examples/judge.rs)."""
+    cargo = shutil.which("cargo") or shutil.which("cargo", path=str(Path.home() / ".cargo" / "bin"))
+    if cargo is None:
+        pytest.skip("cargo is not here: the matcher cannot be built as a program")
+    command = [cargo, "build", "--quiet", "-p", "sd-rules", "--example", "judge", "--message-format=json"]
+    built = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, check=True, text=True)
+    messages = (json.loads(line) for line in built.stdout.splitlines())
+    return Path(next(m["executable"] for m in messages if m.get("target", {}).get("name") == "judge"))

@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use crate::bytes::{base64, ByteOption, Came, Names, Value, Variables, VARIABLES};
 use crate::document::{self, Comparison, Dialect};
+use crate::http::decoder::Decoder;
 use crate::pcre::Expression;
 use crate::prefilter::frequency;
 use crate::Buffer;
@@ -121,19 +122,27 @@ impl Content {
     }
 
     /// The first place at or after `from` where the content lies in `bytes[..to]`.
-    fn find(&self, bytes: &[u8], from: usize, to: usize) -> Option<usize> {
+    fn find(&self, bytes: &[u8], from: usize, to: usize, budget: &mut Budget) -> Option<usize> {
         let length = self.bytes.len();
-        if from >= to || to - from < length {
+        if from >= to || to - from < length || budget.exhausted {
             return None;
         }
         let hay = &bytes[from..to];
         match &self.finder {
-            Finder::Exact(finder) => finder.find(hay).map(|at| from + at),
+            Finder::Exact(finder) => {
+                let found = finder.find(hay);
+                budget.work(1 + found.unwrap_or(hay.len()) / 64);
+                found.map(|at| from + at)
+            }
             Finder::Folded(index, lower, upper) => {
                 let mut start = *index;
                 let last = hay.len() - (length - index);
                 while start <= last {
-                    let at = start + memchr::memchr2(*lower, *upper, &hay[start..=last])?;
+                    let next = memchr::memchr2(*lower, *upper, &hay[start..=last]);
+                    if !budget.work(1 + next.unwrap_or(last - start) / 64) {
+                        return None;
+                    }
+                    let at = start + next?;
                     if hay[at - index..at - index + length].eq_ignore_ascii_case(&self.bytes) {
                         return Some(from + at - index);
                     }
@@ -296,7 +305,7 @@ impl Part {
                 if content.endswith {
                     at = at.max(bytes.len().saturating_sub(content.bytes.len()));
                 }
-                while let Some(found) = content.find(bytes, at, end) {
+                while let Some(found) = content.find(bytes, at, end, budget) {
                     let cursor = found + content.bytes.len();
                     let fits = !content.endswith || cursor == bytes.len();
                     match if fits { self.tail(tail, bytes, complete, cursor, budget) } else { Outcome::Fail } {
@@ -410,13 +419,14 @@ impl Part {
                     if content.inside && from > bytes.len() {
                         return if complete { Outcome::Fail } else { Outcome::Pending };
                     }
-                    let found = content.find(bytes, at, end);
-                    if found.is_some_and(|found| !content.endswith || found + content.bytes.len() == bytes.len()) {
+                    let found = content.find(bytes, at, end, budget);
+                    let there = |found| !content.endswith || found + content.bytes.len() == bytes.len();
+                    if budget.exhausted || found.is_some_and(there) {
                         return Outcome::Fail;
                     }
                     return if decided { self.tail(rest, bytes, complete, cursor, budget) } else { Outcome::Pending };
                 }
-                while let Some(found) = content.find(bytes, at, end) {
+                while let Some(found) = content.find(bytes, at, end, budget) {
                     let after = found + content.bytes.len();
                     if !content.endswith || after == bytes.len() {
                         match self.tail(rest, bytes, complete, after, budget) {
@@ -566,22 +576,33 @@ impl PartState {
     }
 }
 
-/// Bounds the work for one rule.
+/// Units of work that evaluating the rules on one request may take, whatever is in it: a constant, so many for each byte
+/// that has arrived, and for each call. A unit is a comparison or a search through 64 bytes: some nanoseconds. Ordinary
+/// requests need a few dozen units; the constant is what a short request made to be expensive can cost.
+pub const WORK: u64 = 10_000;
+pub const WORK_PER_BYTE: u64 = 2;
+pub const WORK_PER_CALL: u64 = 1_000;
+
+/// Bounds the work for one rule, and takes it from what the request may still cost.
 pub struct Budget {
     steps: u32,
+    /// Units that the request has left.
+    left: u64,
     /// Bytes of the stream in front of the buffer that are gone.
     origin: usize,
+    /// No more for this rule.
     pub exhausted: bool,
     /// An expression reached its own bound.
-    pub backtracking: bool,
+    backtracking: bool,
     variables: Variables,
 }
 
 impl Budget {
-    /// For a buffer of which `length` bytes may be searched.
-    pub fn new(length: usize, origin: usize) -> Budget {
+    /// For a buffer of which `length` bytes may be searched; `left`: units that the request may still cost.
+    pub fn new(length: usize, origin: usize, left: u64) -> Budget {
         Budget {
             steps: STEPS.saturating_add((length / 4) as u32),
+            left,
             origin,
             exhausted: false,
             backtracking: false,
@@ -589,33 +610,53 @@ impl Budget {
         }
     }
 
-    fn step(&mut self) -> bool {
-        match self.steps.checked_sub(1) {
-            Some(left) => {
-                self.steps = left;
-                true
-            }
-            None => {
-                self.exhausted = true;
-                false
-            }
+    /// Units that are left; 0: nothing more may be asked about the request.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Which bound was reached, when one was.
+    pub fn bound(&self) -> Decoder {
+        match (self.left, self.backtracking) {
+            (0, _) => Decoder::WorkBound,
+            (_, true) => Decoder::PcreBound,
+            (_, false) => Decoder::MatchBound,
         }
+    }
+
+    /// Another of the rule's buffers is looked at.
+    pub fn look(&mut self) {
+        self.work(2);
+    }
+
+    /// Takes units; false when there are no more.
+    fn work(&mut self, units: usize) -> bool {
+        self.left = self.left.saturating_sub(units as u64);
+        self.exhausted |= self.left == 0;
+        !self.exhausted
+    }
+
+    fn step(&mut self) -> bool {
+        self.exhausted |= self.steps == 0;
+        self.steps = self.steps.saturating_sub(1);
+        self.work(1)
     }
 
     /// Passing over bytes costs too.
     fn charge(&mut self, bytes: usize) {
         self.steps = self.steps.saturating_sub((bytes / 256) as u32);
+        self.work(1 + bytes / 4);
     }
 
     fn find(&mut self, expression: &Expression, subject: &[u8], from: usize) -> Option<(usize, usize)> {
-        self.charge(subject.len().saturating_sub(from));
-        match expression.find(subject, from) {
-            Ok(found) => found,
-            Err(_) => {
-                self.backtracking = true;
-                self.exhausted = true;
-                None
-            }
-        }
+        let before = self.left;
+        let found = expression.find(subject, from, &mut self.left);
+        self.steps = self.steps.saturating_sub(((before - self.left) / 64) as u32);
+        self.exhausted |= self.left == 0;
+        found.unwrap_or_else(|_| {
+            self.backtracking = true;
+            self.exhausted = true;
+            None
+        })
     }
 }

@@ -2,7 +2,8 @@
 //! Rules on single TCP segments: sizes, flags and numbers that the reassembled stream no longer shows.
 
 use crate::document::Comparison;
-use crate::matcher::{Budget, PartState, Status};
+use crate::matcher::{Budget, PartState, Status, WORK, WORK_PER_BYTE};
+use crate::prefilter::Found;
 use crate::ruleset::{Rule, RuleSet};
 use crate::transaction::Scratch;
 use crate::{Buffer, Match, RuleId};
@@ -94,6 +95,19 @@ impl Rule {
     }
 }
 
+/// The candidates of a segment, which has few.
+struct Segment<'a>(&'a mut Vec<u32>);
+
+impl Found for Segment<'_> {
+    fn knows(&self, rule: u32) -> bool {
+        self.0.last() == Some(&rule)
+    }
+
+    fn found(&mut self, rule: u32) {
+        self.0.push(rule);
+    }
+}
+
 /// So few rules are asked directly: their tests of size and flags cost less than a look at the payload.
 const FEW: usize = 8;
 
@@ -108,20 +122,29 @@ pub fn judge_packet(rules: &RuleSet, scratch: &mut Scratch, facts: &PacketFacts<
         candidates.extend_from_slice(&rules.packet_rules);
     } else {
         candidates.extend_from_slice(&rules.packet_always);
-        rules.packet_prefilter.scan(facts.payload, 0, |rule| candidates.push(rule));
+        rules.packet_prefilter.scan(facts.payload, 0, &mut Segment(candidates));
         candidates.sort_unstable();
         candidates.dedup();
     }
+    let mut left = WORK + WORK_PER_BYTE * facts.payload.len() as u64;
+    let mut bounds = 0;
     'candidates: for &id in candidates.iter() {
         let rule = &rules.rules[id as usize];
         if rule.ports.as_ref().is_some_and(|ports| !ports.allow(facts.dst_port)) || !rule.packet_tests_hold(facts) {
             continue;
         }
-        let mut budget = Budget::new(facts.payload.len(), 0);
+        let mut budget = Budget::new(facts.payload.len(), 0, left);
         let mut place = (0, 0);
         for part in &rule.parts {
             let mut state = PartState::default();
             part.advance(&mut state, facts.payload, true, &mut budget);
+            left = budget.left();
+            if budget.exhausted {
+                bounds |= budget.bound().bit();
+            }
+            if left == 0 {
+                break 'candidates;
+            }
             if state.status != Status::Matched {
                 continue 'candidates;
             }
@@ -129,6 +152,7 @@ pub fn judge_packet(rules: &RuleSet, scratch: &mut Scratch, facts: &PacketFacts<
         }
         out.push(Match { rule: RuleId(id), buffer: Buffer::Raw, offset: place.0, len: place.1 });
     }
+    rules.push_decoders(bounds, out);
 }
 
 #[cfg(test)]

@@ -2,21 +2,33 @@
 //! Regular expressions of rules: the linear engine after a textual translation, else PCRE2 with a match limit.
 //!
 //! Nearly all expressions of rule sets need no backtracking, so they run in time linear in the subject whatever an
-//! attacker sends. Those with look-around, back-references or possessive quantifiers run in PCRE2, on bytes and
-//! bounded; reaching the bound is an error that the caller reports. Linear expressions are checked when loaded and
-//! built at first use: thousands of automata that no request ever asks for would cost most of the loading time.
+//! attacker sends: as automata whose states are made when they are first needed, within a bounded memory. Where too many
+//! states are needed, the expression is simulated, at a cost that is told beforehand. Those with look-around,
+//! back-references or possessive quantifiers run in PCRE2, on bytes and bounded; reaching a bound is an error that the
+//! caller reports. Linear expressions are checked when loaded and built at first use: thousands of automata that no
+//! request ever asks for would cost most of the loading time.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use regex_automata::hybrid::dfa::DFA;
+use regex_automata::hybrid::regex::{Cache, Regex};
+use regex_automata::nfa::thompson::pikevm::PikeVM;
+use regex_automata::nfa::thompson::{Compiler, WhichCaptures, NFA};
+use regex_automata::util::pool::Pool;
+use regex_automata::util::prefilter::Prefilter;
+use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::hir::{Hir, HirKind, Look};
 
 use crate::document::PcreFlags;
 
-/// Backtracking steps of PCRE2 for one search.
-const MATCH_LIMIT: u32 = 20_000;
-/// Memory in bytes of one compiled expression, and of its lazily built automaton.
+/// Backtracking steps of PCRE2 for one search: what Suricata allows by default.
+const MATCH_LIMIT: u64 = 3_500;
+/// Memory in bytes of one compiled expression, and of its states in each direction.
 const SIZE_LIMIT: usize = 8 << 20;
-const CACHE_LIMIT: usize = 512 << 10;
+const CACHE_LIMIT: usize = 256 << 10;
+/// Memory in bytes of the states of all expressions of the process; beyond it they are made anew when needed.
+const ALL_CACHES: usize = 64 << 20;
 /// Above this many repeated parts an expression is built when loaded, to see whether it fits the limits.
 const EAGER_ABOVE: usize = 4_000;
 
@@ -34,10 +46,14 @@ pub struct Expression {
     pub stable: bool,
     /// A search that fails from some position also fails from every later one.
     pub monotone: bool,
+    /// Every match begins at the subject's beginning.
+    anchored: bool,
+    /// Parts of the expression.
+    weight: usize,
 }
 
 enum Engine {
-    Linear { pattern: String, flags: PcreFlags, built: OnceLock<Option<regex::bytes::Regex>> },
+    Linear { pattern: String, flags: PcreFlags, built: OnceLock<Option<Box<Linear>>> },
     Backtracking(Box<pcre2::bytes::Regex>),
 }
 
@@ -45,7 +61,7 @@ impl Expression {
     /// Build now what would be built at first use.
     pub fn warm(&self) {
         if let Engine::Linear { pattern, flags, built } = &self.engine {
-            built.get_or_init(|| build(pattern, *flags));
+            built.get_or_init(|| Linear::new(pattern, *flags));
         }
     }
 
@@ -72,12 +88,13 @@ impl Expression {
         if flags.anchored {
             full.push(')');
         }
+        // Interpreted: the sandbox forbids executable memory, so a reload could not make any, and machine code counts its
+        // steps differently.
         let built = pcre2::bytes::RegexBuilder::new()
             .caseless(flags.nocase)
             .dotall(flags.dotall)
             .multi_line(flags.multiline)
             .extended(flags.extended)
-            .jit_if_available(true)
             .build(&full)
             .map_err(|error| format!("pcre: {error}"))?;
         Ok(Expression {
@@ -86,6 +103,8 @@ impl Expression {
             longest: None,
             stable: false,
             monotone: false,
+            anchored: false,
+            weight: 0,
         })
     }
 
@@ -108,37 +127,192 @@ impl Expression {
             monotone: looks.is_empty(),
             shortest: hir.properties().minimum_len().unwrap_or(0),
             longest: hir.properties().maximum_len(),
+            anchored: hir.properties().look_set_prefix().contains(Look::Start),
+            weight: weight(&hir),
             engine: Engine::Linear { pattern, flags, built: OnceLock::new() },
         };
-        if weight(&hir) > EAGER_ABOVE {
+        if expression.weight > EAGER_ABOVE {
+            expression.warm();
             match &expression.engine {
-                Engine::Linear { pattern, flags, built } if built.get_or_init(|| build(pattern, *flags)).is_some() => {}
+                Engine::Linear { built, .. } if built.get().is_some_and(Option::is_some) => {}
                 _ => return None,
             }
         }
         Some(expression)
     }
 
-    /// The leftmost match that starts at or after `from`; `^` is the subject's beginning.
-    pub fn find(&self, subject: &[u8], from: usize) -> Result<Option<(usize, usize)>, LimitReached> {
-        if from > subject.len() || subject.len() - from < self.shortest {
+    /// The leftmost match that starts at or after `from`; `^` is the subject's beginning. Takes what the search costs from
+    /// `left`, in units of some nanoseconds; one that would cost more takes all and is not done.
+    pub fn find(&self, subject: &[u8], from: usize, left: &mut u64) -> Result<Option<(usize, usize)>, LimitReached> {
+        if from > subject.len() || subject.len() - from < self.shortest || self.anchored && from > 0 {
             return Ok(None);
         }
         match &self.engine {
-            Engine::Linear { pattern, flags, built } => match built.get_or_init(|| build(pattern, *flags)) {
-                Some(regex) => Ok(regex.find_at(subject, from).map(|found| (found.start(), found.end()))),
-                None => Err(LimitReached),
-            },
-            Engine::Backtracking(regex) => match regex.find_at(subject, from) {
-                Ok(found) => Ok(found.map(|found| (found.start(), found.end()))),
-                Err(_) => Err(LimitReached),
-            },
+            Engine::Linear { pattern, flags, built } => {
+                let built = built.get_or_init(|| Linear::new(pattern, *flags)).as_ref().ok_or(LimitReached)?;
+                let (found, passed) = if self.anchored { built.at_start(subject) } else { built.find(subject, from) };
+                take(left, 16 + passed as u64 / 4);
+                match found {
+                    Ok(found) => Ok(found),
+                    Err(LimitReached) => {
+                        let cost = (subject.len() - from) as u64 * self.weight as u64 / 4;
+                        if cost > *left {
+                            *left = 0;
+                            return Err(LimitReached);
+                        }
+                        take(left, cost);
+                        built.simulate(pattern, *flags, subject, from)
+                    }
+                }
+            }
+            Engine::Backtracking(regex) => {
+                take(left, MATCH_LIMIT.min(100 + 4 * (subject.len() - from) as u64));
+                match regex.find_at(subject, from) {
+                    Ok(found) => Ok(found.map(|found| (found.start(), found.end()))),
+                    Err(_) => Err(LimitReached),
+                }
+            }
         }
     }
 
     /// True when the expression needs the backtracking engine.
     pub fn backtracks(&self) -> bool {
         matches!(self.engine, Engine::Backtracking(_))
+    }
+}
+
+fn take(left: &mut u64, units: u64) {
+    *left = left.saturating_sub(units);
+}
+
+type Search = Result<Option<(usize, usize)>, LimitReached>;
+
+/// A linear expression, ready to run.
+struct Linear {
+    regex: Arc<Regex>,
+    /// For threads that search at the same time.
+    caches: Pool<States, Box<dyn Fn() -> States + Send + Sync + std::panic::UnwindSafe + std::panic::RefUnwindSafe>>,
+    simulation: OnceLock<Option<PikeVM>>,
+}
+
+/// States that have been made, and what they were last counted as.
+struct States {
+    cache: Cache,
+    counted: usize,
+}
+
+static STATES: AtomicUsize = AtomicUsize::new(0);
+
+impl States {
+    /// Brings the count up to date; starts anew when all together have become too many.
+    fn count(&mut self, regex: &Regex) {
+        let now = self.cache.memory_usage();
+        if now == self.counted {
+            return;
+        }
+        let before = STATES.fetch_add(now.wrapping_sub(self.counted), Ordering::Relaxed);
+        self.counted = now;
+        if before > ALL_CACHES {
+            self.cache = regex.create_cache();
+            let fresh = self.cache.memory_usage();
+            STATES.fetch_add(fresh.wrapping_sub(now), Ordering::Relaxed);
+            self.counted = fresh;
+        }
+    }
+}
+
+impl Drop for States {
+    fn drop(&mut self) {
+        STATES.fetch_sub(self.counted, Ordering::Relaxed);
+    }
+}
+
+impl Linear {
+    fn new(pattern: &str, flags: PcreFlags) -> Option<Box<Linear>> {
+        let hir = parser(flags).parse(pattern).ok()?;
+        let literal = Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, &hir);
+        let nfa = |reverse| {
+            let config = NFA::config().utf8(false).reverse(reverse).nfa_size_limit(Some(SIZE_LIMIT));
+            Compiler::new().configure(config.which_captures(WhichCaptures::None)).build_from_hir(&hir).ok()
+        };
+        let config = DFA::config()
+            .cache_capacity(CACHE_LIMIT)
+            .skip_cache_capacity_check(true)
+            .minimum_cache_clear_count(Some(3))
+            .minimum_bytes_per_state(Some(10));
+        let starts = literal.is_some();
+        let forward = config.clone().prefilter(literal).specialize_start_states(starts);
+        let forward = DFA::builder().configure(forward).build_from_nfa(nfa(false)?).ok()?;
+        let reverse = DFA::builder().configure(config.match_kind(MatchKind::All)).build_from_nfa(nfa(true)?).ok()?;
+        let regex = Arc::new(Regex::builder().build_from_dfas(forward, reverse));
+        let source = Arc::clone(&regex);
+        let make = move || {
+            let mut states = States { cache: source.create_cache(), counted: 0 };
+            states.count(&source);
+            states
+        };
+        Some(Box::new(Linear { regex, caches: Pool::new(Box::new(make)), simulation: OnceLock::new() }))
+    }
+
+    /// The match, and how many bytes were passed over.
+    fn find(&self, subject: &[u8], from: usize) -> (Search, usize) {
+        let mut states = self.caches.get();
+        let found = self.regex.try_search(&mut states.cache, &Input::new(subject).range(from..));
+        states.count(&self.regex);
+        match found {
+            Ok(None) => (Ok(None), subject.len() - from),
+            Ok(Some(found)) => (Ok(Some((found.start(), found.end()))), found.end() - from),
+            Err(_) => (Err(LimitReached), subject.len() - from),
+        }
+    }
+
+    /// The match of an expression that matches at the beginning only: it is followed until it is decided, and no further.
+    fn at_start(&self, subject: &[u8]) -> (Search, usize) {
+        let mut states = self.caches.get();
+        let walked = self.walk(&mut states.cache, subject);
+        states.count(&self.regex);
+        match walked {
+            Some((end, passed)) => (Ok(end.map(|end| (0, end))), passed),
+            None => (Err(LimitReached), subject.len()),
+        }
+    }
+
+    /// Where the match ends, if there is one, and how many bytes decide that.
+    fn walk(&self, cache: &mut Cache, subject: &[u8]) -> Option<(Option<usize>, usize)> {
+        let dfa = self.regex.forward();
+        let cache = cache.as_parts_mut().0;
+        let input = Input::new(subject).anchored(Anchored::Yes);
+        let mut state = dfa.start_state_forward(cache, &input).ok()?;
+        let mut end = None;
+        // Matches are told one byte late.
+        for (at, byte) in subject.iter().enumerate() {
+            state = dfa.next_state(cache, state, *byte).ok()?;
+            if state.is_tagged() {
+                if state.is_match() {
+                    end = Some(at);
+                } else if state.is_dead() {
+                    return Some((end, at + 1));
+                } else if state.is_quit() {
+                    return None;
+                }
+            }
+        }
+        if dfa.next_eoi_state(cache, state).ok()?.is_match() {
+            end = Some(subject.len());
+        }
+        Some((end, subject.len()))
+    }
+
+    /// The match where too many states would be needed.
+    fn simulate(&self, pattern: &str, flags: PcreFlags, subject: &[u8], from: usize) -> Search {
+        let make = || {
+            let hir = parser(flags).parse(pattern).ok()?;
+            let config = NFA::config().utf8(false).which_captures(WhichCaptures::Implicit);
+            PikeVM::new_from_nfa(Compiler::new().configure(config).build_from_hir(&hir).ok()?).ok()
+        };
+        let machine = self.simulation.get_or_init(make).as_ref().ok_or(LimitReached)?;
+        let found = machine.find(&mut machine.create_cache(), Input::new(subject).range(from..));
+        Ok(found.map(|found| (found.start(), found.end())))
     }
 }
 
@@ -153,21 +327,6 @@ fn parser(flags: PcreFlags) -> regex_syntax::Parser {
         .ignore_whitespace(flags.extended)
         .nest_limit(100)
         .build()
-}
-
-fn build(pattern: &str, flags: PcreFlags) -> Option<regex::bytes::Regex> {
-    regex::bytes::RegexBuilder::new(pattern)
-        .unicode(false)
-        .case_insensitive(flags.nocase)
-        .dot_matches_new_line(flags.dotall)
-        .multi_line(flags.multiline)
-        .swap_greed(flags.ungreedy)
-        .ignore_whitespace(flags.extended)
-        .nest_limit(100)
-        .size_limit(SIZE_LIMIT)
-        .dfa_size_limit(CACHE_LIMIT)
-        .build()
-        .ok()
 }
 
 /// Parts of the expression, repetitions counted as often as they may have to be written out.
@@ -544,8 +703,12 @@ mod tests {
         Expression::new(pattern, flags).unwrap_or_else(|error| panic!("{}: {error}", pattern.escape_ascii()))
     }
 
+    fn find(built: &Expression, subject: &[u8]) -> Search {
+        built.find(subject, 0, &mut 1_000_000)
+    }
+
     fn is_match(pattern: &[u8], subject: &[u8]) -> bool {
-        expression(pattern, PcreFlags::default()).find(subject, 0).unwrap().is_some()
+        find(&expression(pattern, PcreFlags::default()), subject).unwrap().is_some()
     }
 
     #[test]
@@ -580,8 +743,8 @@ mod tests {
         ] {
             let built = expression(pattern, PcreFlags::default());
             assert!(!built.backtracks(), "{}", pattern.escape_ascii());
-            assert!(built.find(hit, 0).unwrap().is_some(), "{} on {}", pattern.escape_ascii(), hit.escape_ascii());
-            assert!(built.find(miss, 0).unwrap().is_none(), "{} on {}", pattern.escape_ascii(), miss.escape_ascii());
+            assert!(find(&built, hit).unwrap().is_some(), "{} on {}", pattern.escape_ascii(), hit.escape_ascii());
+            assert!(find(&built, miss).unwrap().is_none(), "{} on {}", pattern.escape_ascii(), miss.escape_ascii());
         }
     }
 
@@ -604,7 +767,7 @@ mod tests {
     #[test]
     fn backtracking_is_bounded() {
         let built = expression(b"^(?=(a+)+$)(a+)+$", PcreFlags::default());
-        assert_eq!(built.find(&[b"a".repeat(60), b"b".to_vec()].concat(), 0), Err(LimitReached));
+        assert_eq!(find(&built, &[b"a".repeat(60), b"b".to_vec()].concat()), Err(LimitReached));
     }
 
     #[test]
@@ -625,11 +788,11 @@ mod tests {
             (b"a(?!x)b", set(|f| f.anchored = true), b"ab", b"xab"),
         ] {
             let built = expression(pattern, flags);
-            assert!(built.find(hit, 0).unwrap().is_some(), "{} {flags:?}", pattern.escape_ascii());
-            assert!(built.find(miss, 0).unwrap().is_none(), "{} {flags:?}", pattern.escape_ascii());
+            assert!(find(&built, hit).unwrap().is_some(), "{} {flags:?}", pattern.escape_ascii());
+            assert!(find(&built, miss).unwrap().is_none(), "{} {flags:?}", pattern.escape_ascii());
         }
         let lazy = expression(b"a+", set(|f| f.ungreedy = true));
-        assert_eq!(lazy.find(b"aaa", 0), Ok(Some((0, 1))));
+        assert_eq!(find(&lazy, b"aaa"), Ok(Some((0, 1))));
     }
 
     #[test]

@@ -9,8 +9,11 @@
 
 use std::collections::HashMap;
 
-const HASH_BITS: u32 = 15;
-const SLOTS: usize = 1 << HASH_BITS;
+/// Slots of a table for each of its patterns, so that few positions are marked by chance; and the exponents of its
+/// smallest and largest size: small tables of many buffers share the first-level cache.
+const SLOTS_PER_PATTERN: usize = 64;
+const LEAST_BITS: u32 = 9;
+const MOST_BITS: u32 = 15;
 const FOLD: u32 = 0x2020_2020;
 /// Up to so many short patterns are searched one by one.
 const FEW: usize = 8;
@@ -51,12 +54,15 @@ struct Span {
 
 #[derive(Default)]
 struct Table {
-    /// Not zero for the hashes of patterns; None when there is no pattern.
-    marks: Option<Box<[u8; SLOTS]>>,
+    /// Not zero for the slots where patterns' hashes lead; empty when there is no pattern. Bytes: bits cost instructions.
+    marks: Vec<u8>,
+    /// What of a hash is left out to make it the number of a slot.
+    shift: u32,
     /// Sorted by hash.
     entries: Vec<Entry>,
-    /// First entry for each group of 256 hashes.
+    /// First entry for each group of hashes; there are about as many groups as entries.
     first: Vec<u32>,
+    group_shift: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -66,6 +72,10 @@ struct Entry {
     window: u32,
     /// Where in the pattern the rarest byte of its window lies.
     rare: u32,
+    /// Where its rarest byte lies outside of its window (or in it, when that is all), and that byte in lower case: it
+    /// tells most places where only the window lies.
+    proof: u32,
+    proof_byte: u8,
     nocase: bool,
     bytes: Span,
     rules: Span,
@@ -97,16 +107,24 @@ impl PrefilterBuilder {
                 _ => 4,
             };
             // The rarest window; many patterns in one window would make a hit there expensive.
+            let hash = |window: &[u8]| hash(window, window.len());
             let cost = |window: &[u8]| frequency::cost(window) + 64 * load.get(&hash(window)).copied().unwrap_or(0);
             let windows = pattern.bytes.windows(size).enumerate();
             let (window, chosen) = windows.min_by_key(|(_, window)| cost(window)).expect("patterns are not empty");
             let rare = (window..window + size)
                 .min_by_key(|at| frequency::byte(pattern.bytes[*at]))
                 .expect("windows are not empty");
+            // Not a byte of the window, if there is another: a run of that would pass every test.
+            let outside = |at: &usize| !chosen.iter().any(|byte| byte.eq_ignore_ascii_case(&pattern.bytes[*at]));
+            let proof = (0..pattern.bytes.len())
+                .min_by_key(|at| (!outside(at), frequency::byte(pattern.bytes[*at])))
+                .expect("patterns are not empty");
             let entry = Entry {
                 hash: hash(chosen),
                 window: window as u32,
                 rare: rare as u32,
+                proof: proof as u32,
+                proof_byte: pattern.bytes[proof].to_ascii_lowercase(),
                 nocase: pattern.nocase,
                 bytes,
                 rules,
@@ -134,21 +152,16 @@ impl PrefilterBuilder {
     }
 }
 
-/// The hash of the first `SIZE` bytes of a little-endian word, without regard to case.
+/// The hash of the first `size` (2 or 4) bytes of a little-endian word, without regard to case.
 #[inline(always)]
-fn hash_word<const SIZE: usize>(word: u64) -> u32 {
+fn hash_word(word: u64, size: usize) -> u32 {
     let folded = word as u32 | FOLD;
-    let window = if SIZE == 4 { folded } else { folded & 0xffff };
-    window.wrapping_mul(0x9E37_79B1) >> (32 - HASH_BITS)
+    let window = if size == 4 { folded } else { folded & 0xffff };
+    window.wrapping_mul(0x9E37_79B1)
 }
 
-fn hash(window: &[u8]) -> u32 {
-    let word = window.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-    if window.len() == 4 {
-        hash_word::<4>(word)
-    } else {
-        hash_word::<2>(word)
-    }
+fn hash(window: &[u8], size: usize) -> u32 {
+    hash_word(window.iter().take(size).rev().fold(0, |word, byte| word << 8 | u64::from(*byte)), size)
 }
 
 impl Table {
@@ -157,35 +170,42 @@ impl Table {
             return;
         }
         self.entries.sort_by_key(|entry| entry.hash);
-        let mut marks = Box::new([0; SLOTS]);
-        self.first = vec![0; (SLOTS >> 8) + 1];
+        let slots = self.entries.len() * SLOTS_PER_PATTERN;
+        let bits = slots.next_power_of_two().trailing_zeros().clamp(LEAST_BITS, MOST_BITS);
+        self.shift = 32 - bits;
+        self.marks = vec![0; 1 << bits];
+        let group_bits = self.entries.len().next_power_of_two().trailing_zeros().clamp(1, 16);
+        self.group_shift = 32 - group_bits;
+        self.first = vec![0; (1 << group_bits) + 1];
         for entry in &self.entries {
-            marks[entry.hash as usize] = 1;
-            self.first[(entry.hash as usize >> 8) + 1] += 1;
+            self.marks[(entry.hash >> self.shift) as usize] = 1;
+            self.first[(entry.hash >> self.group_shift) as usize + 1] += 1;
         }
         for group in 1..self.first.len() {
             self.first[group] += self.first[group - 1];
         }
-        self.marks = Some(marks);
     }
 
-    /// Calls `hit` for each position of `data` whose window of `SIZE` bytes some pattern has.
+    /// Calls `hit` for each position of `data` whose window of `SIZE` bytes some pattern may have.
     #[inline(always)]
     fn positions<const SIZE: usize>(&self, data: &[u8], mut hit: impl FnMut(u32, usize)) {
-        let Some(marks) = &self.marks else { return };
-        let marks: &[u8; SLOTS] = marks;
+        if self.marks.is_empty() {
+            return;
+        }
+        let (marks, shift, mask) = (self.marks.as_slice(), self.shift, self.marks.len() - 1);
+        let marked = |hash: u32| marks[(hash >> shift) as usize & mask];
         let mut at = 0;
         // As many positions as a word holds with one load and one branch: hits are rare.
         while let Some(word) = data[at..].first_chunk::<8>() {
             let word = u64::from_le_bytes(*word);
             let mut any = 0;
             for place in 0..=8 - SIZE {
-                any |= marks[hash_word::<SIZE>(word >> (8 * place)) as usize % SLOTS];
+                any |= marked(hash_word(word >> (8 * place), SIZE));
             }
             if any != 0 {
                 for place in 0..=8 - SIZE {
-                    let hash = hash_word::<SIZE>(word >> (8 * place));
-                    if marks[hash as usize % SLOTS] != 0 {
+                    let hash = hash_word(word >> (8 * place), SIZE);
+                    if marked(hash) != 0 {
                         hit(hash, at + place);
                     }
                 }
@@ -193,16 +213,16 @@ impl Table {
             at += 9 - SIZE;
         }
         for (place, window) in data[at..].windows(SIZE).enumerate() {
-            let hash = hash(window);
-            if marks[hash as usize % SLOTS] != 0 {
+            let hash = hash(window, SIZE);
+            if marked(hash) != 0 {
                 hit(hash, at + place);
             }
         }
     }
 
     #[inline(never)]
-    fn hit(&self, filter: &Prefilter, hash: u32, data: &[u8], at: usize, found: &mut impl FnMut(u32)) {
-        let group = hash as usize >> 8;
+    fn hit(&self, filter: &Prefilter, hash: u32, data: &[u8], at: usize, found: &mut impl Found) {
+        let group = (hash >> self.group_shift) as usize;
         let range = self.first[group] as usize..self.first[group + 1] as usize;
         for entry in self.entries[range].iter().filter(|entry| entry.hash == hash) {
             entry.compare(filter, data, at, found);
@@ -210,19 +230,31 @@ impl Table {
     }
 }
 
+/// Who is told of the rules whose patterns were found.
+pub trait Found {
+    /// All rules of the pattern of this rule are known already: it need not be compared again.
+    fn knows(&self, rule: u32) -> bool;
+    fn found(&mut self, rule: u32);
+}
+
 impl Entry {
     /// Reports the pattern's rules if it lies where its window is at `at`.
-    fn compare(&self, filter: &Prefilter, data: &[u8], at: usize, found: &mut impl FnMut(u32)) {
+    fn compare(&self, filter: &Prefilter, data: &[u8], at: usize, found: &mut impl Found) {
+        let rules = &filter.rules[self.rules.start as usize..][..self.rules.len as usize];
+        if found.knows(rules[0]) {
+            return;
+        }
         let bytes = &filter.bytes[self.bytes.start as usize..][..self.bytes.len as usize];
         let Some(begin) = at.checked_sub(self.window as usize) else { return };
+        if data.get(begin + self.proof as usize).is_some_and(|byte| byte.to_ascii_lowercase() != self.proof_byte) {
+            return;
+        }
         // What lies behind the available bytes is not known yet: a candidate, evaluated later.
         let seen = &data[begin.min(data.len())..data.len().min(begin + bytes.len())];
         let bytes = &bytes[..seen.len()];
         let equal = if self.nocase { seen.eq_ignore_ascii_case(bytes) } else { seen == bytes };
         if equal {
-            for &rule in &filter.rules[self.rules.start as usize..][..self.rules.len as usize] {
-                found(rule);
-            }
+            rules.iter().for_each(|rule| found.found(*rule));
         }
     }
 }
@@ -236,28 +268,31 @@ impl Prefilter {
         self.patterns
     }
 
-    /// Calls `found` for the rules of each pattern in `data`, of which `data[..done]` was scanned by
+    /// Tells `found` the rules of each pattern in `data`, of which `data[..done]` was scanned by
     /// an earlier call. A rule may be found several times, and too early where `data` ends in the
     /// middle of a pattern.
     #[inline]
-    pub fn scan(&self, data: &[u8], done: usize, mut found: impl FnMut(u32)) {
+    pub fn scan(&self, data: &[u8], done: usize, found: &mut impl Found) {
         let from = done.saturating_sub(3).min(data.len());
         self.long.positions::<4>(&data[from..], |hash, at| {
-            self.long.hit(self, hash, data, from + at, &mut found);
+            self.long.hit(self, hash, data, from + at, found);
         });
         let from = done.saturating_sub(1).min(data.len());
         if self.short.entries.len() > FEW {
             self.short.positions::<2>(&data[from..], |hash, at| {
-                self.short.hit(self, hash, data, from + at, &mut found);
+                self.short.hit(self, hash, data, from + at, found);
             });
         } else {
             for (entry, finder) in self.short.entries.iter().zip(&self.finders) {
                 match finder {
-                    None => self.each(entry, data, from, &mut found),
+                    None => self.each(entry, data, from, found),
                     Some(finder) => {
                         let mut next = from;
                         while let Some(at) = finder.find(&data[next..]) {
-                            entry.compare(self, data, next + at, &mut found);
+                            entry.compare(self, data, next + at, found);
+                            if found.knows(self.rules[entry.rules.start as usize]) {
+                                break;
+                            }
                             next += at + 1;
                         }
                     }
@@ -265,18 +300,18 @@ impl Prefilter {
             }
         }
         let from = done.min(data.len());
-        self.single.iter().for_each(|entry| self.each(entry, data, from, &mut found));
+        self.single.iter().for_each(|entry| self.each(entry, data, from, found));
     }
 
     /// Searches one pattern by the rarest byte of its window.
-    fn each(&self, entry: &Entry, data: &[u8], from: usize, found: &mut impl FnMut(u32)) {
+    fn each(&self, entry: &Entry, data: &[u8], from: usize, found: &mut impl Found) {
         let byte = self.bytes[(entry.bytes.start + entry.rare) as usize];
         let upper = if entry.nocase { byte.to_ascii_uppercase() } else { byte };
         let into_window = (entry.rare - entry.window) as usize;
         for at in memchr::memchr2_iter(byte, upper, &data[from..]) {
             if let Some(at) = (from + at).checked_sub(into_window) {
                 entry.compare(self, data, at, found);
-                if entry.bytes.len == 1 {
+                if found.knows(self.rules[entry.rules.start as usize]) {
                     break;
                 }
             }
@@ -368,13 +403,23 @@ pub mod frequency {
 mod tests {
     use super::*;
 
+    impl Found for Vec<u32> {
+        fn knows(&self, rule: u32) -> bool {
+            self.contains(&rule)
+        }
+
+        fn found(&mut self, rule: u32) {
+            self.push(rule);
+        }
+    }
+
     fn found(patterns: &[(&[u8], bool)], data: &[u8]) -> Vec<u32> {
         let mut builder = PrefilterBuilder::default();
         for (index, (bytes, nocase)) in patterns.iter().enumerate() {
             builder.add(bytes, *nocase, index as u32);
         }
         let mut all = Vec::new();
-        builder.build().scan(data, 0, |rule| all.push(rule));
+        builder.build().scan(data, 0, &mut all);
         all.sort_unstable();
         all.dedup();
         all
@@ -416,10 +461,10 @@ mod tests {
             let filter = builder.build();
             let data = [b"....".as_slice(), pattern, b"...."].concat();
             for cut in 0..data.len() {
-                let mut hits = 0;
-                filter.scan(&data[..cut], 0, |_| hits += 1);
-                filter.scan(&data, cut, |_| hits += 1);
-                assert!(hits > 0, "{} cut at {cut}", pattern.escape_ascii());
+                let mut hits = Vec::new();
+                filter.scan(&data[..cut], 0, &mut hits);
+                filter.scan(&data, cut, &mut hits);
+                assert!(!hits.is_empty(), "{} cut at {cut}", pattern.escape_ascii());
             }
         }
     }

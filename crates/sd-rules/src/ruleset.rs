@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::bytes::{ByteOption, Names};
 use crate::document::{self, Action, Collection, Comparison, Dialect, Document, Operator, RuleOption, Scope, Service};
-use crate::http::decoder::{self, Decoder};
+use crate::http::decoder::{self, Decoder, Oddities};
 use crate::http::Profile;
 use crate::matcher::{Content, Part, PartOption};
 use crate::packet::{FlagsTest, PacketTest};
 use crate::pcre::Expression;
 use crate::prefilter::{frequency, Prefilter, PrefilterBuilder};
 use crate::state::{name_of, Bits, StateOptions, Which};
-use crate::{Buffer, RuleId};
+use crate::{Buffer, Match, RuleId};
 
 /// Options of one rule; real rules have up to thirty.
 const MAX_OPTIONS: usize = 200;
@@ -208,6 +208,20 @@ impl RuleSet {
     }
 }
 
+impl RuleSet {
+    /// Appends the built-in rules of `found`, of [`Decoder`], that are reported.
+    pub(crate) fn push_decoders(&self, found: Oddities, out: &mut Vec<Match>) {
+        let mut left = found;
+        while left != 0 {
+            let (decoder, ..) = Decoder::TABLE[left.trailing_zeros() as usize];
+            left &= left - 1;
+            if let Some(rule) = self.decoder_rule(decoder) {
+                out.push(Match { rule, buffer: Buffer::Raw, offset: 0, len: 0 });
+            }
+        }
+    }
+}
+
 struct Compiler {
     meta: Vec<RuleMeta>,
     rules: Vec<Rule>,
@@ -336,7 +350,7 @@ impl Compiler {
         match (fast, packet) {
             (Some((_, _, _, bytes, nocase)), true) => self.packet_filter.add(&bytes, nocase, id),
             (Some((_, _, buffer, bytes, nocase)), false) => {
-                self.filters[buffer as usize].add(&bytes, nocase, id);
+                self.filters[scanned_as(buffer) as usize].add(&bytes, nocase, id);
             }
             (None, true) => self.packet_always.push(id),
             (None, false) => self.always.push(id),
@@ -473,6 +487,15 @@ fn checked(comparison: Comparison) -> Result<Comparison, String> {
         return Err("\"<>\" needs \"high\"".into());
     }
     Ok(comparison)
+}
+
+/// Where a buffer's contents are looked for: what is a part of the request as sent is found by the one pass over that.
+fn scanned_as(buffer: Buffer) -> Buffer {
+    match buffer {
+        Buffer::HttpStart | Buffer::HttpRawHeader | Buffer::HttpRequestLine | Buffer::HttpRawUri => Buffer::Raw,
+        Buffer::HttpMethod | Buffer::HttpProtocol => Buffer::Raw,
+        _ => buffer,
+    }
 }
 
 /// Buffers whose contents nearly every request has: looking for those finds candidates without end.

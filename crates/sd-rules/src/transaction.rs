@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::http::decoder::{Decoder, Oddities};
 use crate::http::hex_value;
 use crate::http::{Body, BodyState, Buffers, Content, Head, HeadState};
-use crate::matcher::{Budget, Part, PartState, Status};
+use crate::matcher::{Budget, Part, PartState, Status, WORK, WORK_PER_BYTE, WORK_PER_CALL};
+use crate::prefilter::Found;
 use crate::ruleset::{Rule, RuleSet};
 use crate::state::{FlowBits, RuleState};
 use crate::{Buffer, Limits, Match, Protocol, RuleId};
@@ -97,6 +98,11 @@ pub struct Transaction {
     source: Option<(Arc<RuleState>, u128)>,
     /// Candidates that wait for state, in the order in which they are asked.
     waiting: Vec<u32>,
+    /// Units of work that judging has taken and calls that did some; see [`crate::matcher::WORK`].
+    spent: u64,
+    calls: u64,
+    /// The work was used up: nothing more is asked about this request.
+    overworked: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +111,33 @@ struct Candidate {
     /// Its first entry of `Transaction::states`.
     states: u32,
     status: Status,
+}
+
+/// Collects candidates.
+struct Adder<'a> {
+    rules: &'a RuleSet,
+    port: u16,
+    seen: &'a mut [u64],
+    candidates: &'a mut Vec<Candidate>,
+    states: &'a mut Vec<PartState>,
+}
+
+impl Found for Adder<'_> {
+    fn knows(&self, rule: u32) -> bool {
+        self.seen[rule as usize / 64] & 1 << (rule % 64) != 0
+    }
+
+    fn found(&mut self, id: u32) {
+        if self.knows(id) {
+            return;
+        }
+        self.seen[id as usize / 64] |= 1 << (id % 64);
+        let rule = &self.rules.rules[id as usize];
+        let ours = rule.ports.as_ref().is_none_or(|ports| ports.allow(self.port));
+        let status = if ours { Status::Running } else { Status::Failed };
+        self.candidates.push(Candidate { rule: id, states: self.states.len() as u32, status });
+        self.states.resize(self.states.len() + rule.parts.len(), PartState::default());
+    }
 }
 
 /// A buffer as it is now.
@@ -443,6 +476,7 @@ impl Transaction {
             self.trailer_scanned = false;
             self.parts_scanned = Default::default();
             self.settled = false;
+            (self.spent, self.calls, self.overworked) = (0, 0, false);
         }
         self.generation = rules.generation;
     }
@@ -505,10 +539,17 @@ impl Transaction {
         judged: &Judged<'_>,
         out: &mut Vec<Match>,
     ) {
+        if self.overworked {
+            return;
+        }
         self.find_candidates(rules, limits, scratch, data, judged);
         if self.candidates.is_empty() {
             return;
         }
+        self.calls += 1;
+        let bytes = (self.forgotten + data.len()) as u64;
+        let may = WORK + WORK_PER_BYTE * bytes + WORK_PER_CALL * self.calls;
+        let mut left = may.saturating_sub(self.spent).max(1);
         let mut candidates = std::mem::take(&mut self.candidates);
         let mut states = std::mem::take(&mut self.states);
         for (index, candidate) in candidates.iter_mut().enumerate() {
@@ -517,7 +558,7 @@ impl Transaction {
             }
             let rule = &rules.rules[candidate.rule as usize];
             let states = &mut states[candidate.states as usize..][..rule.parts.len()];
-            let mut budget = Budget::new(judged.raw.len(), self.forgotten);
+            let mut budget = Budget::new(judged.raw.len(), self.forgotten, left);
             match self.evaluate(rule, states, data, judged, &mut budget) {
                 Status::Running => {}
                 Status::Failed => candidate.status = Status::Failed,
@@ -529,10 +570,15 @@ impl Transaction {
                 }
             }
             if budget.exhausted {
-                let bound = if budget.backtracking { Decoder::PcreBound } else { Decoder::MatchBound };
-                self.found |= bound.bit();
+                self.found |= budget.bound().bit();
+            }
+            left = budget.left();
+            if left == 0 {
+                self.overworked = true;
+                break;
             }
         }
+        self.spent = may.saturating_sub(left);
         if !self.waiting.is_empty() {
             self.ask_state(rules, &mut candidates, &states, out);
         }
@@ -587,23 +633,16 @@ impl Transaction {
         for candidate in &self.candidates {
             scratch.seen[candidate.rule as usize / 64] |= 1 << (candidate.rule % 64);
         }
-        let (candidates, states) = (&mut self.candidates, &mut self.states);
-        let seen = &mut scratch.seen;
-        let mut add = |id: u32| {
-            let (word, bit) = (&mut seen[id as usize / 64], 1 << (id % 64));
-            if *word & bit != 0 {
-                return;
-            }
-            *word |= bit;
-            let rule = &rules.rules[id as usize];
-            let ours = rule.ports.as_ref().is_none_or(|ports| ports.allow(limits.dst_port));
-            let status = if ours { Status::Running } else { Status::Failed };
-            candidates.push(Candidate { rule: id, states: states.len() as u32, status });
-            states.resize(states.len() + rule.parts.len(), PartState::default());
+        let mut add = Adder {
+            rules,
+            port: limits.dst_port,
+            seen: &mut scratch.seen,
+            candidates: &mut self.candidates,
+            states: &mut self.states,
         };
         if !self.always_added {
             self.always_added = true;
-            rules.always.iter().copied().for_each(&mut add);
+            rules.always.iter().for_each(|rule| add.found(*rule));
         }
         let line = self.line_ready && !self.line_scanned;
         let head = self.head_ready && !self.head_scanned;
@@ -663,6 +702,9 @@ impl Transaction {
     ) -> Status {
         let mut status = Status::Matched;
         for (part, state) in rule.parts.iter().zip(states) {
+            if state.status == Status::Running {
+                budget.look();
+            }
             if state.status == Status::Running && part.buffer.is_of_parts() {
                 self.evaluate_parts(part, state, judged, budget);
             } else if state.status == Status::Running {
@@ -744,15 +786,9 @@ impl Transaction {
     }
 
     fn report_decoders(&mut self, rules: &RuleSet, out: &mut Vec<Match>) {
-        let mut left = self.found & !self.reported;
-        self.reported |= left;
-        while left != 0 {
-            let (decoder, ..) = Decoder::TABLE[left.trailing_zeros() as usize];
-            left &= left - 1;
-            if let Some(rule) = rules.decoder_rule(decoder) {
-                out.push(Match { rule, buffer: Buffer::Raw, offset: 0, len: 0 });
-            }
-        }
+        let new = self.found & !self.reported;
+        self.reported |= new;
+        rules.push_decoders(new, out);
     }
 }
 

@@ -263,6 +263,12 @@ fn a_megabyte_in_segments_is_linear() {
     let set = mixed_rules();
     for text in [b"harmless text ".as_slice(), b"abcX", b"a", b"bc", b"cab "] {
         let name = text.escape_ascii().to_string();
-        common::assert_linear(&set, &name, 30_000, 1448, |size| common::post(&text.repeat(size / text.len())));
+        // Heads of one length: it decides where segments cut the text, which some rules' cost depends on.
+        let make = |size: usize| {
+            let body = text.repeat(size / text.len());
+            let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {:07}\r\n\r\n", body.len());
+            [head.as_bytes(), &body].concat()
+        };
+        common::assert_linear(&set, &name, 30_000, 1448, make);
     }
 }

@@ -70,6 +70,7 @@ decoders! {
     EncodedBody = 42, ALERT, "HTTP decoder: body in an unknown content coding, inspected as sent";
     MatchBound = 43, ALERT, "Matcher: bound on retries reached for a rule";
     PcreBound = 44, ALERT, "Matcher: bound on backtracking reached for an expression";
+    WorkBound = 45, DIVERT, "Matcher: bound on the work for one request reached";
     Refused = 50, ALERT, "HTTP decoder: the profile's server refuses this URI";
     EncodedPlain = 51, QUIET, "HTTP decoder: letter or digit percent-encoded in the URI";
     DotSegment = 52, QUIET, "HTTP decoder: dot segment in the URI path";

@@ -13,7 +13,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 .PHONY: help setup build demo test check lint bench benign fuzz clean packages rust
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: build ## Show the main job live, in a lab of network namespaces (as root)
 	@$(BIN)/securedirect demo
@@ -27,6 +27,9 @@ bench: build ## Measure against HAProxy and ModSecurity (as root); writes build/
 
 benign: build ## Judge 100,000 generated ordinary requests and the list of attacks with the shipped rules
 	@$(BIN)/python tests/traffic/report.py --shared
+
+rulebench: build ## Measure what judging a request costs on one core; writes build/rulebench.md
+	@$(BIN)/python -m securedirect.bench.rulecost
 
 check: lint test ## Everything that must pass before a change goes in
 

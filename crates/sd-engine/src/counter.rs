@@ -48,4 +48,37 @@ counters! {
     DropMemory => "drop_inspector_memory",
     DropClosed => "drop_closed_flow",
     DropNoRoom => "drop_transmit_full",
+    /// Requests by the time from their first byte's arrival to their leaving: up to so long.
+    Held10 => "held_10us",
+    Held20 => "held_20us",
+    Held50 => "held_50us",
+    Held100 => "held_100us",
+    Held200 => "held_200us",
+    Held500 => "held_500us",
+    Held1000 => "held_1000us",
+    Held2000 => "held_2000us",
+    Held5000 => "held_5000us",
+    Held10000 => "held_10000us",
+    Held20000 => "held_20000us",
+    Held50000 => "held_50000us",
+    HeldLonger => "held_longer",
+}
+
+/// The counter of requests that were held so many nanoseconds.
+pub fn held(ns: u64) -> Counter {
+    const STEPS: [(u64, Counter); 12] = [
+        (10, Counter::Held10),
+        (20, Counter::Held20),
+        (50, Counter::Held50),
+        (100, Counter::Held100),
+        (200, Counter::Held200),
+        (500, Counter::Held500),
+        (1_000, Counter::Held1000),
+        (2_000, Counter::Held2000),
+        (5_000, Counter::Held5000),
+        (10_000, Counter::Held10000),
+        (20_000, Counter::Held20000),
+        (50_000, Counter::Held50000),
+    ];
+    STEPS.iter().find(|(us, _)| ns <= us * 1000).map_or(Counter::HeldLonger, |step| step.1)
 }

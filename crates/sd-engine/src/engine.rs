@@ -774,6 +774,9 @@ impl Core {
         c.stream.forwarded(to);
         c.forwarded = Some((c.template.ack, now));
         if c.stream.request().is_empty() {
+            if c.began != 0 {
+                host.held(c.began);
+            }
             c.began = 0;
         }
         if c.deep.is_some() {

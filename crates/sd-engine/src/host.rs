@@ -103,6 +103,8 @@ pub trait Host {
     /// The source is marked now; a system call.
     fn marked(&self, source: [u8; 4]) -> bool;
     fn event(&mut self, event: Event);
+    /// A request that began to arrive at `since` has been sent: for who wants to know how long they are held.
+    fn held(&mut self, _since: u64) {}
     fn count(&self, which: Counter, n: u64);
     fn random(&mut self) -> u32;
 }

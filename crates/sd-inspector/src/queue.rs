@@ -39,6 +39,8 @@ struct QueueHost<'a> {
     shared: &'a Shared,
     events: SyncSender<Stamped>,
     random: u64,
+    /// When the requests began to arrive that leave with the next flush.
+    leaving: Vec<u64>,
 }
 
 /// Run until the process ends.
@@ -46,7 +48,7 @@ pub fn run(xsk: Xsk, shared: &Shared, config: Config, slot: &Slot, events: SyncS
     let own_mac = config.own_mac;
     let (mut generation, rules) = slot.current();
     let mut engine = Engine::new(config, rules).sharing(shared.state.clone());
-    let mut host = QueueHost { xsk, shared, events, random: seed() };
+    let mut host = QueueHost { xsk, shared, events, random: seed(), leaving: Vec::new() };
     let mut batch = Vec::with_capacity(64);
     let mut copy = [0u8; FRAME_MAX];
     let (mut asked, mut lost) = (0, 0);
@@ -218,6 +220,16 @@ impl Host for QueueHost<'_> {
         if self.xsk.flush().is_err() {
             self.count(Counter::SendErrors, 1);
         }
+        if !self.leaving.is_empty() {
+            let now = sd_io::net::now_ns();
+            for since in std::mem::take(&mut self.leaving) {
+                self.count(sd_engine::counter::held(now.saturating_sub(since)), 1);
+            }
+        }
+    }
+
+    fn held(&mut self, since: u64) {
+        self.leaving.push(since);
     }
 
     fn marked(&self, source: [u8; 4]) -> bool {

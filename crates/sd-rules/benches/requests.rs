@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Cost of a request: benign ones, a long body in segments, and input made to be expensive.
 //!
-//! `SD_RULES_DOCUMENTS`: rule documents (colon-separated paths) to measure besides the small set here.
+//! `SD_RULES_DOCUMENTS`: rule documents (colon-separated paths) to measure besides the small set here. What criterion does
+//! not measure is printed as one JSON object a line, for `make rulebench`.
 
+mod crafted;
+
+use std::alloc::System;
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
 use sd_rules::{Limits, Match, RuleSet, Scratch, Step, Transaction};
+use stats_alloc::{Region, StatsAlloc, INSTRUMENTED_SYSTEM};
 
 const BROWSER: &str = "GET /shop/products/garden-tools/item-4711.html?color=green&size=large HTTP/1.1\r\n\
     Host: www.shop.example\r\n\
@@ -28,6 +34,84 @@ const BROWSER: &str = "GET /shop/products/garden-tools/item-4711.html?color=gree
     Cache-Control: max-age=0\r\n\r\n";
 
 const SMALL: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Bytes of this process that are in memory.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) << 10
+}
+
+/// Nanoseconds of the fastest of some runs: what else the machine does only adds.
+fn fastest(runs: usize, times: u32, mut work: impl FnMut()) -> f64 {
+    let run = |_| {
+        let started = Instant::now();
+        (0..times).for_each(|_| work());
+        started.elapsed().as_nanos() as f64 / f64::from(times)
+    };
+    (0..runs).map(run).fold(f64::MAX, f64::min)
+}
+
+/// The most expensive crafted request: its name and how many times a browser's request it costs, by the byte.
+fn worst(judge: &mut Judge<'_>, document: &[u8]) -> (String, f64) {
+    let benign = |judge: &mut Judge<'_>| {
+        fastest(5, 200, || _ = judge.whole(black_box(BROWSER.as_bytes()))) / BROWSER.len() as f64
+    };
+    let mut reference = benign(judge);
+    let mut found = (String::new(), 0.0);
+    let mut count = 0;
+    crafted::each(document, 30_000, |name, request| {
+        count += 1;
+        if count % 500 == 0 {
+            reference = reference.min(benign(judge));
+        }
+        for segments in [false, true] {
+            let mut once = || match segments {
+                false => fastest(1, 1, || _ = judge.whole(black_box(request))),
+                true => fastest(1, 1, || _ = judge.segments(black_box(request), 1448)),
+            };
+            let size = request.len() as f64 * reference;
+            let mut ratio = once() / size;
+            // Seldom: most are cheap, and one run tells.
+            for _ in 0..5 {
+                if ratio > found.1 {
+                    ratio = ratio.min(once() / size);
+                }
+            }
+            if ratio > found.1 {
+                found = (name.to_owned() + if segments { ", in segments" } else { "" }, ratio);
+            }
+        }
+    });
+    found
+}
+
+fn facts(name: &str, document: &[u8]) {
+    let before = resident();
+    let started = Instant::now();
+    let (rules, _) = RuleSet::from_json(document).expect("a rule document");
+    let compile = started.elapsed().as_secs_f64();
+    rules.warm();
+    let memory = resident().saturating_sub(before);
+    let mut judge = Judge::new(&rules);
+    let mut allocated = [0usize; 2];
+    for (request, bytes) in [BROWSER, SMALL].into_iter().zip(&mut allocated) {
+        judge.whole(request.as_bytes());
+        let region = Region::new(ALLOCATOR);
+        judge.whole(request.as_bytes());
+        *bytes = region.change().bytes_allocated;
+    }
+    let (input, ratio) = worst(&mut judge, document);
+    let facts = serde_json::json!({
+        "set": name, "rules": rules.len(), "patterns": rules.stats().patterns, "compile_s": compile,
+        "resident_bytes": memory, "allocated": allocated[0], "allocated_small": allocated[1],
+        "worst": input, "worst_ratio": ratio,
+    });
+    println!("{facts}");
+}
 
 /// A few hundred rules of the kind that old rule sets consist of.
 fn own_rules() -> Vec<u8> {
@@ -102,9 +186,10 @@ fn post(body: &[u8]) -> Vec<u8> {
 
 fn benches(criterion: &mut Criterion) {
     for (name, document) in documents() {
-        let (rules, refused) = RuleSet::from_json(&document).expect("a rule document");
-        eprintln!("{name}: {:?}, {} refused", rules.stats(), refused.len());
+        facts(&name, &document);
+        let (rules, _) = RuleSet::from_json(&document).expect("a rule document");
         let mut group = criterion.benchmark_group(&name);
+        group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
         group.sample_size(20).bench_function("compile", |bench| {
             bench.iter(|| RuleSet::from_json(black_box(&document)).map(|(rules, _)| rules.len()).ok());
         });
@@ -114,7 +199,9 @@ fn benches(criterion: &mut Criterion) {
             group.bench_function(kind, |bench| bench.iter(|| judge.whole(black_box(request.as_bytes()))));
         }
         let text = b"Ordinary words of a long text, with numbers like 4711 and signs: (a) + {b} = \"c\".\n";
-        for (kind, piece) in [("body-1MB", text.as_slice()), ("body-1MB-slashes", b"/"), ("body-1MB-dots", b"../")] {
+        for (kind, piece) in
+            [("body-1MB", text.as_slice()), ("body-1MB-slashes", b"/"), ("body-1MB-dots", b"../"), ("body-1MB-A", b"A")]
+        {
             let request = post(&piece.repeat((1 << 20) / piece.len()));
             group.throughput(Throughput::Bytes(request.len() as u64));
             group.sample_size(10).bench_function(kind, |bench| {

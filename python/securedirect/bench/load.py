@@ -65,6 +65,8 @@ class Run:
     cpu_us: float
     busy: float
     problem: str = ""
+    held_us: float | None = None
+    """What 99 % of the requests were held at most by the inspector."""
 
 
 def wrk_command(url: str, headers: Sequence[str], seconds: int, script: Path) -> list[str]:

@@ -15,6 +15,7 @@ from securedirect.bench.variants import (
     HAPROXY,
     MODSECURITY,
     RULES_516,
+    RULES_ET,
     UNINSPECTED,
     Row,
 )
@@ -24,7 +25,8 @@ from securedirect.bench.variants import (
 class Result:
     """One row: medians over its valid runs. The comparisons are None when the other row was not measured.
 
-    ``added_us``: CPU time per request above ``direct``. ``rps_least``, ``rps_most``: of the valid runs.
+    ``added_us``: CPU time per request above ``direct``. ``held_us``: what 99 % of the requests were held at
+    most. ``rps_least``, ``rps_most``: of the valid runs.
     ``problems``: why runs did not count.
     """
 
@@ -40,6 +42,7 @@ class Result:
     to_uninspected: float | None
     to_direct: float | None
     added_us: float | None
+    held_us: float | None
     problems: tuple[str, ...]
 
     def document(self) -> dict[str, Any]:
@@ -53,6 +56,7 @@ class Result:
             "to_uninspected": _rounded(self.to_uninspected, 4),
             "to_direct": _rounded(self.to_direct, 4),
             "cpu_above_direct_us": _rounded(self.added_us, 1),
+            "held_p99_us": _rounded(self.held_us, 1),
             "machine_busy": round(self.busy, 3),
             "rps_least": round(self.rps_least),
             "rps_most": round(self.rps_most),
@@ -106,6 +110,10 @@ def summarise(runs: Mapping[Row, Sequence[Run]]) -> list[Result]:
         mine, theirs = middle(row, "cpu_us"), middle(Row(DIRECT, row.browser), "cpu_us")
         return None if mine is None or theirs is None else mine - theirs
 
+    def held(row: Row) -> float | None:
+        values = [run.held_us for run in valid.get(row, ()) if run.held_us is not None]
+        return median(values) if values else None
+
     found = []
     for row, done in runs.items():
         rates = [run.rps for run in valid[row]] or [0.0]
@@ -123,6 +131,7 @@ def summarise(runs: Mapping[Row, Sequence[Run]]) -> list[Result]:
                 to_uninspected=ratio(row, Row(UNINSPECTED, row.browser)),
                 to_direct=ratio(row, Row(DIRECT, row.browser)),
                 added_us=added(row),
+                held_us=held(row),
                 problems=tuple(run.problem for run in done if run.problem),
             )
         )
@@ -150,5 +159,9 @@ def verdicts(results: Sequence[Result], xdp_ns: Mapping[str, float]) -> list[Ver
         add(f"{RULES_516} to {HAPROXY}{whose}", 1.3, "times", times(mine, HAPROXY + suffix))
         add(f"{RULES_516} to {MODSECURITY}{whose}", 50, "times", times(mine, MODSECURITY + suffix))
         add(f"CPU per request of {RULES_516} above {DIRECT}{whose}", 10, "µs", mine.added_us, at_most=True)
+    for name in (RULES_516, RULES_ET):
+        for suffix in ("", BROWSER_SUFFIX):
+            if (mine := by_name.get(name + suffix)) is not None:
+                add(f"{mine.name}: 99 % of requests held", 1000, "µs", mine.held_us, at_most=True)
     add("XDP, packet of a known connection", 60, "ns", xdp_ns.get("flow_hit"), at_most=True)
     return found

@@ -16,6 +16,7 @@ import subprocess
 import time
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -33,6 +34,7 @@ from securedirect.bench.variants import (
     UNINSPECTED,
     Row,
 )
+from securedirect.daemon.held import percentile
 from securedirect.errors import HostError
 from securedirect.lab import Lab, processes, settings
 
@@ -214,8 +216,12 @@ class Rig:
         answer: dict[str, Any] = ask(self._lab.socket, "status")
         return answer
 
-    def _inspected(self) -> int | None:
-        return None if self._running is None else int(self._ask()["counters"]["requests_inspected"])
+    def _inspected(self) -> tuple[int, dict[str, Any]] | None:
+        """Requests that were judged so far, and how long they were held."""
+        if self._running is None:
+            return None
+        status = self._ask()
+        return int(status["counters"]["requests_inspected"]), status["held"]
 
     # The load.
 
@@ -229,13 +235,16 @@ class Rig:
     def measure(self, row: Row, seconds: int) -> load.Run:
         """One measured run after a second of warm-up. ``use`` comes before."""
         self._wrk(row, 1)
-        inspected = self._inspected()
+        start = self._inspected()
         before = load.cpu_now()
         found = self._wrk(row, seconds)
         cpu = load.cpu_now().since(before)
-        if inspected is not None and (now := self._inspected()) is not None:
-            inspected = now - inspected
-        return load.judge(found, cpu, inspected=inspected, expected=row.inspected)
+        inspected: int | None = None
+        held: float | None = None
+        if start is not None and (end := self._inspected()) is not None:
+            inspected = end[0] - start[0]
+            held = _held(start[1], end[1]) if row.inspected else None
+        return replace(load.judge(found, cpu, inspected=inspected, expected=row.inspected), held_us=held)
 
     def _wrk(self, row: Row, seconds: int) -> load.Load:
         command = load.wrk_command(self._url(row.variant), row.headers, seconds, self._script)
@@ -248,3 +257,14 @@ class Rig:
     def page_bytes(self) -> int:
         """Length of the page that is asked for."""
         return len(self._lab.get(PAGE, address=self._lab.host(SERVER).address)[2])
+
+
+def _held(start: dict[str, Any], end: dict[str, Any]) -> float | None:
+    """What 99 % of the requests between two answers were held at most, in microseconds."""
+    before, after = start["up_to_us"], end["up_to_us"]
+    steps = {int(limit): count - before.get(limit, 0) for limit, count in after.items()}
+    longer = end["longer"] - start["longer"]
+    if not longer + sum(steps.values()):
+        return None
+    found = percentile(steps, longer, 0.99)
+    return float("inf") if found is None else float(found)

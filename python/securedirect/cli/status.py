@@ -50,6 +50,7 @@ def overview(status: dict[str, Any]) -> str:
         f"  rules       {rules['loaded']} loaded: {rules['divert']} divert, {rules['alert']} alert"
         + (f" (reloaded {rules['generation'] - 1} times)" if rules.get("generation", 1) > 1 else ""),
         f"  attackers   {status['attackers']} marked sources",
+        f"  held        {_held(status['held'])}",
         "",
     ]
     width = max(len(service["name"]) for service in status["services"])
@@ -79,6 +80,13 @@ def overview(status: dict[str, Any]) -> str:
     if status["warnings"]:
         lines += ["", *(f"  warning: {warning}" for warning in status["warnings"])]
     return "\n".join(lines)
+
+
+def _held(held: dict[str, Any]) -> str:
+    if not held["requests"]:
+        return "no request so far"
+    half, most = ("longer" if at is None else f"up to {at:,} µs" for at in (held["p50_us"], held["p99_us"]))
+    return f"requests for {half} (half of them), {most} (99 %)"
 
 
 def _duration(seconds: float) -> str:

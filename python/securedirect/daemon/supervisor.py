@@ -31,6 +31,7 @@ from securedirect.backends.pool import Backend, Pool
 from securedirect.config import Config, load_config
 from securedirect.config.load import KEY_BYTES, key_warning, read_key
 from securedirect.daemon import host
+from securedirect.daemon.held import take_held
 from securedirect.daemon.instance import InspectorFile, InstanceLock
 from securedirect.daemon.keeper import COMMAND, Keeper
 from securedirect.daemon.kernel import DirectorFactory, KernelDirector, kernel_step, load_extension
@@ -472,6 +473,7 @@ class Supervisor:
             for name in list(counters)
             if name.startswith("drop_")
         }
+        held = take_held(counters)
         keeper = self.keeper
         return {
             "version": _version(),
@@ -519,6 +521,7 @@ class Supervisor:
                 "written": self.events.written,
                 "lost": self.events.lost,
             },
+            "held": held,
             "counters": {**counters, "drops": drops},
             "warnings": self._warnings(),
         }

@@ -16,6 +16,7 @@ from securedirect.errors import EXIT_CONFIG, EXIT_FAILURE
 from securedirect.rules.compile import STATUSES
 from securedirect.rules.describe import describe
 from securedirect.rules.load import DEFAULT_RULES, RuleEntry, RuleReport, load_rule_files
+from securedirect.rules.policy import DIVERT_BITS, SCORE_BITS
 
 _TITLES = {
     "loaded": "loaded",
@@ -59,7 +60,7 @@ def check(
     Without FILE the rules that SecureDirect ships are checked. Every rule ends as exactly one of:
 
     \b
-      loaded          judged on requests; its action is divert, alert or off
+      loaded          judged on requests; its action is divert, score, alert or off
       not applicable  concerns other traffic: answers of the server, other protocols,
                       connections of the site's own machines
       unsupported     uses an option that this version cannot judge (named)
@@ -148,6 +149,12 @@ def _explained(entry: RuleEntry, rule: dict[str, Any] | None) -> str:
     ]
     if entry.action:
         lines.append(f"  a match: {entry.action} ({entry.decided_by})")
+    if entry.measure:
+        limits = f"{DIVERT_BITS:g} divert, {SCORE_BITS:g} score"
+        lines.append(
+            f"  specific: about one of 2^{entry.measure.bits:.1f} ordinary requests matches ({limits})"
+        )
+        lines += [f"    {bits:5.1f} bits  {what}" for what, bits in entry.measure.parts]
     if rule:
         ports = rule["dst_ports"]
         if ports:
@@ -174,6 +181,7 @@ def _entry(entry: RuleEntry) -> dict[str, Any]:
         "reason": entry.reason,
         "action": entry.action or None,
         "decided_by": entry.decided_by or None,
+        "specific_bits": round(entry.measure.bits, 2) if entry.measure else None,
         "classtype": entry.classtype,
         "dialect": entry.dialect,
     }
@@ -210,7 +218,8 @@ def _per_file(entries: Iterable[RuleEntry]) -> list[str]:
 def _actions(entries: Iterable[RuleEntry]) -> list[str]:
     loaded = [entry for entry in entries if entry.status == "loaded"]
     counted = Counter(entry.action for entry in loaded)
-    lines = ["", f"loaded rules: {counted['divert']} divert, {counted['alert']} alert, {counted['off']} off"]
+    said = ", ".join(f"{counted[action]} {action}" for action in ("divert", "score", "alert", "off"))
+    lines = ["", f"loaded rules: {said}"]
     elsewhere = sum(1 for entry in loaded if entry.reason)
     if elsewhere:
         lines.append(f"{elsewhere} of them are judged on services at certain ports only")

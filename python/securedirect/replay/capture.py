@@ -29,8 +29,9 @@ def replay_capture(
     """Judge ``capture`` (pcap) with the rule ``document``; ``emit`` gets each event as a line of JSON.
 
     ``ports``: the service's; none = every TCP connection. ``inspector``: for the time and bytes that requests
-    are held, ``attackers``: for the score that diverts (the defaults of the configuration). Returns what the capture had: ``packets``, ``flows``,
-    ``midstream``, ``skipped`` and ``counters`` by name, ``cut_short``. HostError when it cannot be read.
+    are held, ``attackers``: for the score that diverts (the defaults of the configuration). Returns what
+    the capture had: ``packets``, ``flows``, ``midstream``, ``skipped`` and ``counters`` by name,
+    ``cut_short``. HostError when it cannot be read.
     """
     table = inspector or InspectorTable()
     scoring = attackers or AttackersTable()

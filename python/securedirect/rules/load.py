@@ -29,6 +29,7 @@ from securedirect.rules.model import DIALECTS, Dialect, ParsedRule, Rule, RuleSe
 from securedirect.rules.parser import parse_rule
 from securedirect.rules.policy import UNKNOWN_PRIORITY, Action, Policy
 from securedirect.rules.reader import read_rule
+from securedirect.rules.specificity import Specificity
 
 DEFAULT_RULES = Path(__file__).with_name("default.rules")
 """The rule file that the product ships."""
@@ -80,7 +81,8 @@ class RuleEntry:
 
     ``reason``: why a rule is not loaded, or a remark on one that is. ``action`` and ``decided_by`` are empty
     unless it is loaded. ``http``: about HTTP requests, not any TCP service's (known unless it is broken or
-    disabled). ``hint`` and ``source`` (the faulty physical line) are set for broken rules.
+    disabled). ``measure``: how specific it is, where the policy asked. ``hint`` and ``source`` (the faulty
+    physical line) are set for broken rules.
     """
 
     file: str
@@ -99,6 +101,7 @@ class RuleEntry:
     hint: str = ""
     source: str = ""
     http: bool = False
+    measure: Specificity | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,7 @@ def load_rule_files(
     service: RuleService | None = None,
     technologies: Iterable[str] | None = None,
     overrides: Mapping[str, str] | None = None,
+    service_overrides: Mapping[str, str] | None = None,
     include_disabled: bool = False,
     read: ReadRules | None = None,
 ) -> RuleReport:
@@ -146,13 +150,13 @@ def load_rule_files(
     ``dialect`` "auto": guessed for each file. ``service_ports``: ports of the protected service; loaded
     rules for other ports are left out of the document (None: all are kept). ``service``: the service that the
     document is for; rules for other ports and protocols are not applicable then. ``technologies``,
-    ``overrides``: see ``policy``. ``include_disabled``: load commented-out rules too. ``read``: what other
-    services' rules were loaded with. Raises ConfigError for a file that cannot be read, a wrong override or
-    classification.config; broken rules are entries (``raise_if_broken``).
+    ``overrides``, ``service_overrides``: see ``policy``. ``include_disabled``: load commented-out rules too.
+    ``read``: what other services' rules were loaded with. Raises ConfigError for a file that cannot be read, a
+    wrong override or classification.config; broken rules are entries (``raise_if_broken``).
     """
     if dialect != "auto" and dialect not in DIALECTS:
         raise ConfigError(f"rules: no dialect {dialect!r}", hint="auto, snort2, snort3 or suricata")
-    policy = Policy.of(technologies, overrides)
+    policy = Policy.of(technologies, service_overrides, overrides)
     loader = _Loader(policy, service_ports, service, include_disabled, read or ReadRules())
     for path in paths:
         loader.load(Path(path), None if dialect == "auto" else dialect)
@@ -213,11 +217,12 @@ class _Loader:
         reason = verdict.reason
         action: Action | Literal[""] = ""
         decided_by = ""
+        measure: Specificity | None = None
         if verdict.status == "loaded":
             decision = self.policy.decide(rule, file, classification)
-            action, decided_by = decision.action, decision.decided_by
+            action, decided_by, measure = decision.action, decision.decided_by, decision.measure
             if decided_by.startswith("override "):
-                self.used.add(decided_by.removeprefix("override "))
+                self.used.add(decided_by.removeprefix("override ").removesuffix(" of the service"))
             ports = verdict.reach.ports
             here = ports is None or self.service_ports is None or _meets(ports, self.service_ports)
             if ports is not None and not (self.service_ports is not None and here):
@@ -251,6 +256,7 @@ class _Loader:
                 decided_by,
                 rule.classtype,
                 dialect,
+                measure=measure,
                 http=looks_at_http(rule, verdict.reach.ports),
             )
         )
@@ -295,7 +301,8 @@ class _Loader:
         return json.dumps({**head, "rules": self.rules}, separators=(",", ":")).encode()
 
     def unused_overrides(self) -> tuple[str, ...]:
-        return tuple(key for key in self.policy.overrides if key not in self.used)
+        given = dict.fromkeys(key for table in self.policy.overrides for key in table)
+        return tuple(key for key in given if key not in self.used)
 
 
 def read_rule_file(path: Path) -> str:

@@ -32,7 +32,9 @@ def test_text(run):
     for words in (
         "1:7:0 one",
         "web.rules:1, read as snort2",
-        "a match: divert (policy line 6: classtype web-application-attack)",
+        "a match: divert (policy line 2: classtype web-application-attack, specific (",
+        "ordinary requests matches (20 divert, 14.3 score)",
+        'bits  http_uri "cmd\\x00"',
         'http_uri: "cmd\\x00" (nocase)',
         'raw: "x" (distance 2)',
         "raw: the number of 2 bytes (big) 0 after the last match is > 5",

@@ -12,7 +12,7 @@ from securedirect.rules import load_rule_files
 from securedirect.rules.classification import BUILTIN, read_classification
 
 
-def rule(options="", *, action="alert", sid=1, uri="/x", msg="m"):
+def rule(options="", *, action="alert", sid=1, uri="/cgi-bin/qwxzk.cgi", msg="m"):
     return (
         f'{action} tcp $EXTERNAL_NET any -> $HTTP_SERVERS any (msg:"{msg}"; uricontent:"{uri}"; '
         f"{options} sid:{sid};)"
@@ -41,10 +41,8 @@ ATTACKS = [
 
 @pytest.mark.parametrize("classtype", ATTACKS)
 def test_attack_classes_divert(load, classtype):
-    assert decided(load, rule(f"classtype:{classtype};")) == (
-        "divert",
-        f"policy line 6: classtype {classtype}",
-    )
+    action, line = decided(load, rule(f"classtype:{classtype};"))
+    assert action == "divert" and line.startswith(f"policy line 2: classtype {classtype}, specific (")
 
 
 @pytest.mark.parametrize(
@@ -58,18 +56,18 @@ def test_attack_classes_divert(load, classtype):
         "attempted-dos",
     ],
 )
-def test_weaker_classes_alert(load, classtype):
+def test_weaker_classes_score(load, classtype):
     action, line = decided(load, rule(f"classtype:{classtype};"))
-    assert action == "alert" and line.startswith(f"policy line 7: classtype {classtype}")
+    assert action == "score" and line.startswith(f"policy line 3: classtype {classtype}")
 
 
 @pytest.mark.parametrize("classtype", ["misc-activity", "network-scan", "not-suspicious"])
 def test_low_priority_classes_alert(load, classtype):
-    assert decided(load, rule(f"classtype:{classtype};")) == ("alert", "policy line 5: priority 3")
+    assert decided(load, rule(f"classtype:{classtype};")) == ("alert", "policy line 4: priority 3")
 
 
 def test_a_rule_without_class_alerts(load):
-    assert decided(load, rule()) == ("alert", "policy line 5: priority 3")
+    assert decided(load, rule()) == ("alert", "policy line 4: priority 3")
 
 
 def test_an_unknown_class_alerts(load):
@@ -79,7 +77,7 @@ def test_an_unknown_class_alerts(load):
 def test_priority_of_the_rule_beats_its_class(load):
     assert decided(load, rule("classtype:web-application-attack; priority:4;")) == (
         "alert",
-        "policy line 5: priority 4",
+        "policy line 4: priority 4",
     )
 
 
@@ -87,7 +85,7 @@ def test_priority_of_the_rule_beats_its_class(load):
 def test_the_files_own_drop_diverts(load, action):
     assert decided(load, rule("classtype:misc-activity;", action=action)) == (
         "divert",
-        f"policy line 4: the file says {action}",
+        f"policy line 2: the file says {action}",
     )
 
 
@@ -96,9 +94,9 @@ def test_the_files_own_drop_diverts(load, action):
     [
         ("policy balanced-ips drop", "divert"),
         ("policy max-detect-ips drop, policy security-ips drop, service http", "divert"),
-        ("policy max-detect-ips drop", "alert"),
-        ("policy balanced-ips alert", "alert"),
-        ("ruleset community", "alert"),
+        ("policy max-detect-ips drop", "score"),
+        ("policy balanced-ips alert", "score"),
+        ("ruleset community", "score"),
     ],
 )
 def test_the_publishers_policy(load, metadata, expected):
@@ -108,21 +106,21 @@ def test_the_publishers_policy(load, metadata, expected):
 @pytest.mark.parametrize(
     ("metadata", "expected"),
     [
-        ("signature_severity Major", ("divert", "policy line 6: classtype attempted-admin")),
-        ("signature_severity Major, confidence High", ("divert", "policy line 6: classtype attempted-admin")),
-        ("signature_severity Minor", ("alert", "policy line 7: severity minor")),
-        ("signature_severity Informational", ("alert", "policy line 7: severity informational")),
-        ("confidence Low, signature_severity Critical", ("alert", "policy line 7: confidence low")),
+        ("signature_severity Major", "divert"),
+        ("signature_severity Major, confidence High", "divert"),
+        ("signature_severity Minor", "score"),
+        ("signature_severity Informational", "score"),
+        ("confidence Low, signature_severity Critical", "score"),
     ],
 )
 def test_severity_and_confidence(load, metadata, expected):
-    assert decided(load, rule(f"metadata:{metadata}; classtype:attempted-admin;")) == expected
+    assert decided(load, rule(f"metadata:{metadata}; classtype:attempted-admin;"))[0] == expected
 
 
 @pytest.mark.parametrize("category", ["info", "hunting", "policy", "games", "user_agents"])
 def test_quiet_categories_alert(load, category):
     text = rule("classtype:trojan-activity;")
-    expected = ("alert", f"policy line 5: category {category}")
+    expected = ("alert", f"policy line 4: category {category}")
     assert decided(load, text, name=f"emerging-{category}.rules") == expected
     assert decided(load, text, name=f"{category}.rules") == expected
 
@@ -173,6 +171,15 @@ class TestOverrides:
             "override file:test",
         )
 
+    def test_those_of_the_service_go_before_all_others(self, load):
+        everywhere, service = {"sid:1": "divert"}, {"classtype:attempted-recon": "score"}
+        options = {"overrides": everywhere, "service_overrides": service}
+        expected = ("score", "override classtype:attempted-recon of the service")
+        assert decided(load, rule("classtype:attempted-recon;"), **options) == expected
+        assert decided(load, rule("classtype:misc-attack;"), **options) == ("divert", "override sid:1")
+        with pytest.raises(ConfigError, match=r"service\.actions"):
+            load(rule(), service_overrides={"sid:1": "drop"})
+
     def test_off_leaves_the_document(self, load):
         report = load(rule() + "\n" + rule(sid=2), overrides={"sid:1": "off"})
         assert [entry.action for entry in report.entries] == ["off", "alert"]
@@ -191,7 +198,82 @@ class TestOverrides:
         assert caught.value.hint
 
 
+class TestSpecific:
+    """By what it asks for a rule diverts or only scores, not by its number."""
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            'content:"rm%20"; nocase;',  # "form "
+            'content:"nc%20"; nocase;',  # "sync "
+            'content:"|00|"; content:":";',  # any upload
+            'content:"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";',  # padding in base64
+            'content:"Content-Disposition|3A|"; content:"form-data|3B|";',  # any form with a file
+            'content:"=https|3A|//"; http_uri; content:".php?"; http_uri;',  # share this page
+            'content:"SELECT"; nocase; http_uri; content:"FROM"; nocase; http_uri;',  # words
+            'content:"union"; nocase; http_uri; content:"select"; nocase; http_uri;',
+            'content:"Host"; pcre:"/^Host[^\\r\\n]{100,}/m";',
+            'pcre:"/(?:select|index)/U";',
+        ],
+    )
+    def test_what_ordinary_requests_have_does_not_divert(self, load, options):
+        text = f'alert tcp any any -> any 80 (msg:"m"; {options} classtype:web-application-attack; sid:1;)'
+        action, line = decided(load, text)
+        assert action in ("score", "alert") and "but not specific (" in line
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            'content:"../../../"; http_raw_uri;',
+            'content:"/etc/passwd"; http_uri;',
+            'content:"/_vti_bin/..%"; http_raw_uri;',
+            'content:"cmd.exe"; nocase; http_uri;',
+            'content:"() {"; http_header;',
+            'content:"${jndi|3A|"; nocase; http_header;',
+            'content:"|90 90 e8 c0 ff ff ff|/bin/sh";',
+            'content:"/index.php?"; http_uri; content:"catid="; http_uri; content:"UNION"; http_uri;'
+            ' content:"SELECT"; http_uri;',
+            'content:"POST"; http_method; content:"/wls-wsat/"; http_uri;',
+            'pcre:"/union\\s+select\\s+(?:null|@@version|0x[0-9a-f]+)\\s*,/Ui";',
+        ],
+    )
+    def test_what_nobody_sends_by_chance_does(self, load, options):
+        text = f'alert tcp any any -> any 80 (msg:"m"; {options} classtype:web-application-attack; sid:1;)'
+        assert decided(load, text)[0] == "divert"
+
+    def test_more_is_more(self, load):
+        def bits(options):
+            (entry,) = load(
+                f'alert tcp any any -> any 80 (msg:"m"; {options} classtype:x; priority:1; sid:1;)'
+            ).entries
+            return entry.measure.bits
+
+        alone = bits('content:"adminz";')
+        assert bits('content:"adminz"; depth:6;') > alone
+        assert bits('content:"adminz"; content:"|3C|x|3E|";') > alone
+        assert bits('content:"adminz"; content:"admin";') == alone
+        assert bits('content:"adminz"; content:!"other";') == alone
+
+
 class TestTechnologies:
+    @pytest.mark.parametrize(
+        ("options", "msg", "runs", "stays"),
+        [
+            ("", "WordPress plugin x", ["wordpress"], True),
+            ("", "WordPress plugin x", ["php"], False),
+            ('uricontent:"/a.php?x=";', "x", ["joomla"], True),
+            ('uricontent:"/a.php?x=";', "x", ["iis"], False),
+            ('uricontent:"/a.asp";', "x", ["sharepoint"], True),
+            ('uricontent:"/p.cgi?page=http|3A|//e/x.php";', "x", ["perl"], True),
+            ("metadata:attack_target Networking_Equipment;", "x", ["php"], False),
+            ("metadata:attack_target IoT;", "x", ["iot"], True),
+            ("metadata:affected_product Atlassian_Confluence;", "x", ["tomcat"], False),
+        ],
+    )
+    def test_what_a_rule_is_for(self, load, options, msg, runs, stays):
+        text = rule(f"{options} classtype:attempted-admin;", msg=msg)
+        assert (decided(load, text, technologies=runs)[0] == "divert") == stays
+
     @pytest.mark.parametrize(
         ("name", "msg", "metadata", "product"),
         [
@@ -209,7 +291,7 @@ class TestTechnologies:
         assert decided(load, text, name=name)[0] == "divert"
         assert decided(load, text, name=name, technologies=[product.upper(), "other"])[0] == "divert"
         action, line = decided(load, text, name=name, technologies=["other"])
-        assert (action, line) == ("off", f"policy line 3: for {product}, which is not among the technologies")
+        assert (action, line) == ("off", f"technologies: for {product}, which is not among them")
 
     def test_rules_for_any_product_stay(self, load):
         text = rule("classtype:attempted-admin; metadata:affected_product Web_Server_Applications;")
@@ -237,7 +319,7 @@ class TestClassification:
         report = load_rule_files([tmp_path / "a.rules"])
         rules = json.loads(report.document)["rules"]
         assert [(r["category"], r["priority"]) for r in rules] == [("Mine alone", 1), ("Looking", 4)]
-        assert report.entries[1].decided_by == "policy line 5: priority 4"
+        assert report.entries[1].decided_by == "policy line 4: priority 4"
 
     def test_a_wrong_line_names_its_place(self, tmp_path):
         (tmp_path / "classification.config").write_text("\n  config classification: name only\n")

@@ -10,7 +10,7 @@ RUST_SOURCES := $(shell find bpf crates -type f) $(wildcard Cargo.lock) Cargo.to
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check lint bench benign fuzz clean packages rust
+.PHONY: help setup build demo test check lint bench benign fuzz oracle clean packages rust
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ rulebench: build ## Measure what judging a request costs on one core; writes bui
 	@$(BIN)/python -m securedirect.bench.rulecost
 
 check: lint test ## Everything that must pass before a change goes in
+
+oracle: build ## Compare with other engines on the corpora beside the checkout; writes the tables of docs/
+	@test -d ../shared/corpora || { echo "the corpora are not here: ../shared/corpora" >&2; exit 1; }
+	$(BIN)/python tests/oracle/snort220.py --write docs/oracle.md
+	$(BIN)/python tests/oracle/suricata_verify.py
+	$(BIN)/python tests/oracle/policy.py --write docs/policy.md
 
 lint: build ## Formatters' and linters' opinions, types
 	$(BIN)/ruff check

@@ -38,8 +38,6 @@ NEWEST_OF_516 = 1457
 BAR = 20_000
 """Benign requests of which at most one may be diverted."""
 VERDICTS = ("divert", "score", "alert", "clean")
-BUILT_IN_DIVERTS = range(1, 20)
-"""Sids of the decoder's ambiguous framing."""
 
 
 class Request(NamedTuple):
@@ -68,6 +66,8 @@ class RuleFiles:
     include_disabled: bool = False
     matched: list[list[str]] = field(default_factory=list)
     entries: dict[str, RuleEntry] = field(default_factory=dict)
+    built_in: dict[str, str] = field(default_factory=dict)
+    """What the decoder's own rules do."""
 
     def has(self, entry: RuleEntry) -> bool:
         return (self.newest is None or entry.sid <= self.newest) and (not self.web or entry.http)
@@ -111,12 +111,14 @@ def judge(rules: RuleFiles, source: Path, folder: Path) -> None:
     program = os.environ.get("SECUREDIRECT_JUDGE")
     cargo = ["cargo", "run", "--quiet", "--release", "-p", "sd-rules", "--example", "judge", "--"]
     with source.open() as stdin:
-        command = [*([program] if program else cargo), str(document)]
+        command = [*([program] if program else cargo), str(document), "--actions"]
         ran = subprocess.run(
             command, stdin=stdin, stdout=subprocess.PIPE, check=True, text=True, cwd=CHECKOUT
         )
     for line in ran.stdout.splitlines():
-        sids = line.partition("\t")[2].split()
+        found = dict(one.split(":") for one in line.partition("\t")[2].split())
+        sids = list(found)
+        rules.built_in.update((sid, action) for sid, action in found.items() if sid[0] == "b")
         rules.matched.append([sid for sid in sids if sid[0] == "b" or sid in rules.entries])
 
 
@@ -124,7 +126,7 @@ def verdict(rules: RuleFiles, sids: Iterable[str]) -> str:
     actions = set()
     for sid in sids:
         if sid[0] == "b":
-            actions.add("divert" if int(sid[1:]) in BUILT_IN_DIVERTS else "alert")
+            actions.add(rules.built_in[sid])
         else:
             actions.add(rules.entries[sid].action)
     return next((one for one in VERDICTS if one in actions), "clean")

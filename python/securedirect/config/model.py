@@ -232,8 +232,7 @@ class Service:
     mode: Mode
     technologies: tuple[str, ...] | None
     actions: dict[str, RuleAction]
-    """Its own, then those of all services."""
-    own_actions: dict[str, RuleAction]
+    """Its own overrides; those of all services come after them."""
     servers: tuple[Machine, ...]
     honeypots: tuple[Machine, ...]
     handoff: Handoff
@@ -282,7 +281,6 @@ class Config(_Table):
             table.profile,
             self.inspector.mode if off or table.mode is None else table.mode,
             self.rules.technologies if table.technologies is None else table.technologies,
-            {**self.rules.actions, **table.actions},
             table.actions,
             named(self.server, table.servers),
             named(self.honeypot, table.honeypots),

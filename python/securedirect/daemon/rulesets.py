@@ -58,7 +58,7 @@ class Rulesets:
         unused = [set(report.unused_overrides) for report in self.reports]
         common = set.intersection(*unused)
         for service, mine in zip(self.services, unused, strict=True):
-            common |= mine & service.own_actions.keys()
+            common |= mine & service.actions.keys()
         return sorted(common)
 
     def warnings(self) -> list[str]:
@@ -83,7 +83,8 @@ def load_rulesets(config: Config) -> Rulesets:
             dialect=config.rules.dialect,
             service=RuleService(service.name, service.port, service.protocol, service.profile),
             technologies=service.technologies,
-            overrides=service.actions,
+            overrides=config.rules.actions,
+            service_overrides=service.actions,
             read=read,
         )
         report.raise_if_broken()

@@ -27,11 +27,11 @@ from securedirect.rules.dialect import guess_dialect
 from securedirect.rules.lexer import RuleText, as_text, rule_texts
 from securedirect.rules.model import DIALECTS, Dialect, ParsedRule, Rule, RuleService
 from securedirect.rules.parser import parse_rule
-from securedirect.rules.policy import UNKNOWN_PRIORITY, Action, Policy
+from securedirect.rules.policy import SHIPPED, UNKNOWN_PRIORITY, Action, Policy
 from securedirect.rules.reader import read_rule
 from securedirect.rules.specificity import Specificity
 
-DEFAULT_RULES = Path(__file__).with_name("default.rules")
+DEFAULT_RULES = SHIPPED
 """The rule file that the product ships."""
 
 DOCUMENT_VERSION = 1
@@ -151,8 +151,8 @@ def load_rule_files(
     rules for other ports are left out of the document (None: all are kept). ``service``: the service that the
     document is for; rules for other ports and protocols are not applicable then. ``technologies``,
     ``overrides``, ``service_overrides``: see ``policy``. ``include_disabled``: load commented-out rules too.
-    ``read``: what other services' rules were loaded with. Raises ConfigError for a file that cannot be read, a
-    wrong override or classification.config; broken rules are entries (``raise_if_broken``).
+    ``read``: what other services' rules were loaded with. Raises ConfigError for a file that cannot be read,
+    a wrong override or classification.config; broken rules are entries (``raise_if_broken``).
     """
     if dialect != "auto" and dialect not in DIALECTS:
         raise ConfigError(f"rules: no dialect {dialect!r}", hint="auto, snort2, snort3 or suricata")

@@ -10,7 +10,8 @@ first that fits:
              sid.
 2. divert    the file says drop, reject or block. Or the rule is specific (below), and its publisher's
              policy "balanced" or "security" drops, or its class is an attack's, severity not Minor or
-             Informational, confidence not Low, and its file not one of scans.
+             Informational, confidence not Low, and its file not one of scans. Rules that SecureDirect ships
+             need not be specific: they are tried on ordinary requests instead.
 3. score     everything else of priority 1 and 2: by itself too weak to divert. Several different ones of
              one source do (``attackers.score_sids``).
 4. alert     priority 3 and 4; files of information, hunting, policy, games or user agents; and of what is
@@ -27,7 +28,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Literal
 
 from securedirect.errors import ConfigError
@@ -54,6 +55,8 @@ UNKNOWN_PRIORITY = 3
 
 DIVERT_BITS = 20.0
 SCORE_BITS = 14.3  # log2(20,000)
+SHIPPED = Path(__file__).with_name("default.rules")
+"""The rule file that the product ships: its rules are tried on ordinary requests, not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,8 @@ class Policy:
             return Decision("alert", f"policy line 4: {why}")
         measure = specificity(rule)
         why = why or f"classtype {rule.classtype or 'none'}, priority {priority}"
+        if attack and PurePath(file) == SHIPPED:
+            return Decision("divert", f"policy line 2: {why}, a shipped rule", measure)
         if attack and measure.bits >= DIVERT_BITS:
             return Decision("divert", f"policy line 2: {why}, specific ({measure})", measure)
         if attack:

@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from securedirect.cli.rules_report import change as set_command
+from securedirect.cli.rules_report import report as report_command
 from securedirect.errors import EXIT_CONFIG, EXIT_FAILURE
 from securedirect.rules.compile import STATUSES
 from securedirect.rules.describe import describe
@@ -34,6 +36,10 @@ def command() -> None:
 
     SecureDirect reads unmodified rule files of Snort 2, Snort 3 and Suricata.
     """
+
+
+command.add_command(report_command)
+command.add_command(set_command)
 
 
 @command.command("check")

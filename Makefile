@@ -60,7 +60,7 @@ clean: ## Remove everything that was built, the Python environment too
 	rm -rf build target $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find python tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Packages bring services with them (nginx, haproxy). The lab starts its own; the machine's stay as they were: not
+# Packages bring services with them (nginx, haproxy, exim4, vsftpd). The lab starts its own; the machine's stay as they were: not
 # started now (policy-rc.d), not at the next boot.
 packages:
 	@command -v dpkg-query >/dev/null || { \
@@ -78,7 +78,7 @@ packages:
 	  printf '#!/bin/sh\nexit 101\n' >$$policy; chmod 755 $$policy; fi; \
 	apt-get update -qq || echo "apt-get update had errors; trying with what is known" >&2; \
 	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing || exit 1; \
-	if command -v systemctl >/dev/null; then for name in nginx haproxy; do case "$$missing" in \
+	if command -v systemctl >/dev/null; then for name in nginx haproxy exim4 vsftpd; do case "$$missing" in \
 	  *$$name*) systemctl disable --quiet $$name >/dev/null 2>&1 || true;; esac; done; fi
 
 rust:

@@ -618,10 +618,10 @@ static __always_inline int service_packet(struct xdp_md *ctx, struct sd_config *
 			owner = __sync_fetch_and_or(&f->owner, (__u64)SD_FLAG_ESTABLISHED) | SD_FLAG_ESTABLISHED;
 		}
 	}
-	if (owner & SD_FLAG_SILENT)
-		return drop(SD_C_DROP_SILENCED);
 	if (owner & SD_FLAG_PROVE)
 		check_proof(ctx, cfg, p, f);
+	if (owner & SD_FLAG_SILENT)
+		return drop(SD_C_DROP_SILENCED);
 	if (owner & SD_FLAG_DIVERTED) {
 		if (flags & (SD_TCP_FIN | SD_TCP_RST))
 			__sync_fetch_and_or(&f->owner, (__u64)SD_FLAG_CLOSED);

@@ -44,6 +44,8 @@ pub struct Moving {
     pub at: u64,
     pub repeats: u8,
     pub server_reset: bool,
+    /// The timestamp that the client is asked to echo, where nobody adopts the connection.
+    pub probe: Option<u32>,
     pub given_away: bool,
     pub confirmed: bool,
 }
@@ -58,6 +60,7 @@ pub struct Connection {
     pub template: Template,
     pub server_mac: [u8; 6],
     pub router_mac: [u8; 6],
+    pub own_mac: [u8; 6],
     pub stream: Stream,
     pub transaction: Transaction,
     pub phase: Phase,
@@ -68,6 +71,8 @@ pub struct Connection {
     /// Where the body stopped being inspected, if it did: framing is followed from here.
     pub deep: Option<u32>,
     pub tunnel: bool,
+    /// What was forwarded last does not end where judging could begin anew.
+    pub midway: bool,
     pub allowed: bool,
     /// Packets that XDP gave us, by its own count.
     pub seen: u32,
@@ -88,4 +93,11 @@ pub struct Connection {
     pub scored: u32,
     /// Observing: what the current request did has been said.
     pub observed: bool,
+}
+
+impl Connection {
+    /// Sequence number of the client's first byte.
+    pub fn first_byte(&self) -> u32 {
+        self.facts.client_isn.wrapping_add(1)
+    }
 }

@@ -9,7 +9,7 @@ use crate::host::{self, flag, generation, Diversion, Host, Meta};
 use crate::packet::{self, Malformed, Segment, Template, ACK, FIN, MAX_FRAME, PSH, RST};
 use crate::stream::{distance, Refused, Stream};
 use sd_rules::score::{self, Echo};
-use sd_rules::{Action, Limits, Match, PacketFacts, RuleSet, RuleState, Scratch, Step, Transaction};
+use sd_rules::{Action, Protocol, Limits, Match, PacketFacts, RuleSet, RuleState, Scratch, Step, Transaction};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -228,7 +228,7 @@ impl Engine {
                 let word = pending << 32 | pending;
                 if host.compare_exchange_stream(flow, c.word, word) {
                     c.word = word;
-                    if !c.streaming && !c.tunnel && host.owner(flow) & flag::MIDSTREAM != 0 {
+                    if !c.midway && host.owner(flow) & flag::MIDSTREAM != 0 {
                         host.clear_owner(flow, flag::MIDSTREAM);
                     }
                 }
@@ -329,6 +329,7 @@ impl Core {
             template,
             server_mac: mac(frame, 0),
             router_mac: mac(frame, 6),
+            own_mac: self.config.own_mac,
             stream: Stream::new(base),
             transaction: Transaction::default(),
             phase: Phase::Judging,
@@ -336,6 +337,7 @@ impl Core {
             streaming: false,
             deep: None,
             tunnel: false,
+            midway: false,
             allowed: owner & flag::ALLOWED != 0,
             seen: meta.count,
             deadline: 0,
@@ -364,6 +366,10 @@ impl Core {
                 c.word = word;
             }
         }
+        if self.dialogue(&c) {
+            // Positions count from the stream's first byte, also for one that a predecessor knew.
+            c.transaction.forget(c.stream.next().wrapping_sub(c.first_byte()) as usize);
+        }
         Some(c)
     }
 
@@ -378,6 +384,11 @@ impl Core {
         host.count(Counter::ConnectionsReset, 1);
         host.event(Event::Reset { flow: self.name(c) });
         c.phase = Phase::Over;
+    }
+
+    /// The service's protocol is not HTTP: the whole connection is one stream.
+    fn dialogue(&self, c: &Connection) -> bool {
+        self.rules[c.service].service().protocol == Protocol::Tcp
     }
 
     fn name(&self, c: &Connection) -> FlowId {
@@ -703,20 +714,17 @@ impl Core {
                         c.transaction.forget(extra);
                         c.stream.judged_from(c.stream.request_start().wrapping_add(extra as u32));
                     }
+                    if c.stream.finished() {
+                        if let Judged::Divert(reason, place) = self.judge_end(c, host) {
+                            return Judged::Divert(reason, place);
+                        }
+                    }
                     return Judged::Forward(c.stream.next());
                 }
                 Step::NeedMore => {
                     if c.stream.finished() {
-                        self.matches.clear();
-                        let data = c.stream.request();
-                        let (rules, limits) = (&self.rules[c.service], &self.limits[c.service]);
-                        c.transaction.finish(rules, limits, &mut self.scratch, data, &mut self.matches);
-                        if !self.matches.is_empty() {
-                            let http = summary(&c.transaction, c.stream.request());
-                            if let Judged::Divert(reason, place) = self.report(c, http, host) {
-                                host.count(Counter::RequestsInspected, 1);
-                                return Judged::Divert(reason, place);
-                            }
+                        if let Judged::Divert(reason, place) = self.judge_end(c, host) {
+                            return Judged::Divert(reason, place);
                         }
                     }
                     if everything {
@@ -741,6 +749,23 @@ impl Core {
         }
     }
 
+    /// Nothing more comes: what waited for the end.
+    fn judge_end<H: Host>(&mut self, c: &mut Connection, host: &mut H) -> Judged {
+        self.matches.clear();
+        let data = c.stream.request();
+        let (rules, limits) = (&self.rules[c.service], &self.limits[c.service]);
+        c.transaction.finish(rules, limits, &mut self.scratch, data, &mut self.matches);
+        if self.matches.is_empty() {
+            return Judged::Forward(c.stream.sent());
+        }
+        let http = summary(&c.transaction, c.stream.request());
+        let judged = self.report(c, http, host);
+        if matches!(judged, Judged::Divert(..)) {
+            host.count(Counter::RequestsInspected, 1);
+        }
+        judged
+    }
+
     fn request_done<H: Host>(&mut self, c: &mut Connection, end: u32, host: &mut H) {
         host.count(Counter::RequestsInspected, 1);
         c.requests = c.requests.wrapping_add(1);
@@ -755,8 +780,13 @@ impl Core {
 
     /// Say in the flow table what is about to be sent. False: the table's place belongs to another flow by now.
     fn advance_word<H: Host>(&mut self, c: &mut Connection, to: u32, host: &mut H) -> bool {
-        if c.streaming || c.tunnel {
+        // A dialogue can be taken up again where a line begins.
+        let line_ended = self.dialogue(c) && c.stream.range(to.wrapping_sub(1), to) == b"\n";
+        c.midway = (c.streaming || c.tunnel) && !line_ended;
+        if c.midway {
             host.or_owner(c.flow, flag::MIDSTREAM);
+        }
+        if c.streaming || c.tunnel {
             c.answered_before.get_or_insert(c.template.ack);
         }
         let word = (c.word & !0xffff_ffff) | u64::from(to);
@@ -837,10 +867,12 @@ impl Core {
             (verdict.ack, verdict.ack_since) = (ack, now);
         }
         let verdict = verdict.clone();
-        let first = c.stream.request_start() == c.facts.client_isn.wrapping_add(1);
+        let first = c.stream.request_start() == c.first_byte();
         // XDP's clock is coarse; ours is not, but has only been looked at since the verdict.
         let quiet_for = now.saturating_sub(verdict.ack_since).max(now.saturating_sub(moved + COARSE));
         let quiet = match c.forwarded {
+            // A server that speaks first may be about to.
+            _ if first && self.dialogue(c) => quiet_for >= QUIET,
             _ if first => true,
             Some((then, at)) if then == ack && !c.streaming => now.saturating_sub(at) >= ANSWER_MAX,
             _ => quiet_for >= QUIET.max((u64::from(c.facts.rtt_us) * 1500).min(QUIET_MAX)),
@@ -873,7 +905,11 @@ impl Core {
         // A server that has begun to answer a request that is still streaming: the honeypot's answer cannot follow on it.
         let answering = c.answered_before.is_some_and(|before| distance(c.template.ack, before) > ANSWER_TO_EXPECT);
         let method = self.config.services[c.service].method;
+        // The honeypot cannot take up a dialogue in its middle: its own greeting would come then.
+        let begun = self.dialogue(c)
+            && (c.stream.request_start() != c.first_byte() || c.template.ack != host.first_ack(c.flow));
         let possible = method == Method::Adopt
+            && !begun
             && c.stream.replayable()
             && !answering
             && timestamps == c.template.timestamps.is_some();
@@ -889,25 +925,33 @@ impl Core {
             at: now,
             repeats: 0,
             server_reset: false,
+            probe: None,
             given_away: false,
             confirmed: false,
         };
         let (Some((_, pot)), Some(server)) = (honeypot.filter(|(_, b)| b.adopt && possible), server) else {
             // No honeypot, or none that can adopt: silence to the client, as in the paper. Never production.
             host.or_owner(c.flow, flag::SILENT | flag::CLOSED);
-            // Nothing can prove the source this way; the paper's method marks it all the same.
+            let probe = (timestamps && !marked).then_some(c.template.timestamps).flatten().map(|(_, tsecr)| {
+                let proof_base = beyond(tsecr, host);
+                host.set_diversion(c.flow, Diversion { honeypot: moving.honeypot, proof_base, sid, at: now });
+                host.or_owner(c.flow, flag::PROVE);
+                self.suspect(c, source, now);
+                proof_base
+            });
             let unproven = method == Method::Classic || self.config.mark_without_timestamps;
-            if honeypot.is_some() && unproven && !marked {
+            if probe.is_none() && unproven && !marked {
+                // Without timestamps nothing can prove the source; the paper's method marks it all the same.
                 host.mark(source, sid);
             }
             self.arm(c, now + RESET_DELAY);
             host.event(self.diversion(c, &moving, false));
-            c.phase = Phase::Moving(Moving { given_away: true, confirmed: true, ..moving });
+            c.phase = Phase::Moving(Moving { given_away: true, confirmed: true, probe, ..moving });
+            ask_for_proof(c, host);
             return;
         };
         let (tsval, tsecr) = c.template.timestamps.unwrap_or((0, 0));
-        // Somewhere in the next 2^30 ms of the server's clock, beyond all that it can have said (design.md, section 6).
-        let proof_base = tsecr.wrapping_add(0x1000_0000 + (host.random() & 0x2fff_ffff));
+        let proof_base = beyond(tsecr, host);
         let agreed = Agreed {
             tsval,
             tsecr: proof_base,
@@ -927,14 +971,19 @@ impl Core {
         c.phase = Phase::Moving(Moving { adopt: true, ..moving });
         self.replay(c, host);
         if proof {
-            if self.suspects.len() < SUSPECT_MAX {
-                self.suspects.insert(source, Suspect { flow: c.flow, generation: c.generation, since: now });
-            }
+            self.suspect(c, source, now);
         } else if !marked && self.config.mark_without_timestamps {
             host.mark(source, sid);
         }
         self.arm(c, now + MS);
         self.give_away(c, host);
+    }
+
+    /// The proof of its address is outstanding: its other connections wait for a moment.
+    fn suspect(&mut self, c: &Connection, source: [u8; 4], now: u64) {
+        if self.suspects.len() < SUSPECT_MAX {
+            self.suspects.insert(source, Suspect { flow: c.flow, generation: c.generation, since: now });
+        }
     }
 
     /// Send the honeypot the next piece of what it has not got.
@@ -1040,12 +1089,19 @@ impl Core {
                 self.replay(c, host);
             }
         }
+        let Phase::Moving(m) = &mut c.phase else { return true };
+        let mut asking = m.probe.is_some() && same && owner & flag::PROVED == 0;
+        if asking && usize::from(m.repeats) < REPLAY_REPEAT.len() && since >= REPLAY_REPEAT[usize::from(m.repeats)] {
+            m.repeats += 1;
+            ask_for_proof(c, host);
+        }
+        asking &= since < CONFIRM_MAX;
         let Phase::Moving(m) = &c.phase else { return true };
         let stuck = since >= 2 * CONFIRM_MAX;
         if stuck && !m.given_away && same {
             host.or_owner(c.flow, flag::DIVERTED);
         }
-        if m.server_reset && m.confirmed && (m.given_away || stuck) {
+        if m.server_reset && m.confirmed && !asking && (m.given_away || stuck) {
             return true;
         }
         self.arm(c, now + if since < 20 * MS { MS } else { 10 * MS });
@@ -1068,6 +1124,25 @@ impl Core {
             request: c.requests,
         }
     }
+}
+
+/// Somewhere in the next 2^30 ms of the server's clock, beyond all that it can have said (design.md, section 6).
+fn beyond<H: Host>(tsecr: u32, host: &mut H) -> u32 {
+    tsecr.wrapping_add(0x1000_0000 + (host.random() & 0x2fff_ffff))
+}
+
+/// Where no honeypot takes over, the director itself sends what only the client's own address receives: the last byte of
+/// the server's stream once more, as a keep-alive would, with the timestamp that is to be echoed. Every TCP answers it with
+/// an acknowledgement (RFC 9293, section 3.8.4), whose echo XDP looks for.
+fn ask_for_proof<H: Host>(c: &Connection, host: &mut H) {
+    let Phase::Moving(Moving { probe: Some(base), .. }) = c.phase else { return };
+    let Some((tsval, _)) = c.template.timestamps else { return };
+    let (ack, _) = host.acknowledged(c.flow);
+    let mut back = c.template.reversed(c.own_mac);
+    back.ack = c.stream.sent();
+    back.timestamps = Some((base, tsval));
+    let router = c.router_mac;
+    host.send(|out| back.build(out, router, ack.wrapping_sub(1), ACK, &[0]));
 }
 
 /// What the client echoes of the server's clock. With its first bytes that is the time of the server's SYN+ACK, later that

@@ -88,6 +88,8 @@ pub trait Host {
     fn compare_exchange_stream(&self, flow: u32, old: u64, new: u64) -> bool;
     /// The client's newest acknowledgement and when it moved.
     fn acknowledged(&self, flow: u32) -> (u32, u64);
+    /// Its acknowledgement in the handshake.
+    fn first_ack(&self, flow: u32) -> u32;
     fn set_diversion(&self, flow: u32, diversion: Diversion);
 
     fn backend(&self, index: u16) -> Option<Backend>;

@@ -12,6 +12,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+mod dialogue;
+
 const SERVER: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const HONEYPOT: [u8; 6] = [2, 0, 0, 0, 0, 2];
 const OWN: [u8; 6] = [2, 0, 0, 0, 0, 3];
@@ -118,6 +120,9 @@ impl Host for World {
     }
     fn acknowledged(&self, flow: u32) -> (u32, u64) {
         self.flows[&flow].ack.get()
+    }
+    fn first_ack(&self, _flow: u32) -> u32 {
+        77
     }
     fn set_diversion(&self, flow: u32, diversion: Diversion) {
         self.flows[&flow].diversion.set(Some(diversion));
@@ -443,8 +448,12 @@ fn classic_is_silence_and_a_mark() {
     let mut b = Bench::with(Method::Classic);
     b.segment(0, EVIL, ACK);
     b.pass_time(10);
-    assert_eq!(b.world.sent.len(), 1, "only the server's reset: {:?}", b.world.sent);
-    assert_eq!(b.world.marked, [[198, 51, 100, 11]]);
+    assert_eq!(b.world.sent.len(), 2, "the question to the client, the server's reset: {:?}", b.world.sent);
+    assert!(b.world.sent.iter().any(|(to, seq, ..)| *to == ROUTER && *seq == 76));
+    assert!(b.world.received(SERVER).is_empty() && b.world.received(HONEYPOT).is_empty());
+    assert!(b.world.marked.is_empty(), "XDP marks it with the answer");
+    assert_ne!(b.world.flows[&FLOW].owner.get() & flag::PROVE, 0);
+    assert!(b.world.flows[&FLOW].diversion.get().is_some_and(|d| d.proof_base != 0));
     assert_ne!(b.world.flows[&FLOW].owner.get() & flag::SILENT, 0);
     assert!(matches!(b.world.diversions()[..], [Event::Diversion { adopted: false, method: "classic", .. }]));
 }

@@ -175,6 +175,10 @@ impl Host for QueueHost<'_> {
         (self.shared.flows.last_ack(flow).unwrap_or(0), self.shared.flows.ack_time(flow).unwrap_or(0))
     }
 
+    fn first_ack(&self, flow: u32) -> u32 {
+        self.shared.flows.first_ack(flow).unwrap_or(0)
+    }
+
     fn set_diversion(&self, flow: u32, d: Diversion) {
         let flows = &self.shared.flows;
         flows.set_honeypot(flow, d.honeypot);

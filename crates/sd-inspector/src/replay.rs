@@ -738,6 +738,9 @@ impl Host for Site {
     fn acknowledged(&self, flow: u32) -> (u32, u64) {
         self.flows.get(&flow).map_or((0, 0), |f| f.ack)
     }
+    fn first_ack(&self, _flow: u32) -> u32 {
+        0
+    }
     fn set_diversion(&self, _flow: u32, _diversion: Diversion) {}
     fn backend(&self, index: u16) -> Option<Backend> {
         let mac = [2, 0, 0, 0, 1, index as u8];

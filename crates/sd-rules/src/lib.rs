@@ -11,6 +11,7 @@
 mod bytes;
 mod document;
 pub mod http;
+mod lines;
 mod matcher;
 mod packet;
 mod pcre;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::http::decoder::{Decoder, Oddities};
 use crate::http::hex_value;
 use crate::http::{Body, BodyState, Buffers, Content, Head, HeadState};
+use crate::lines::Lines;
 use crate::matcher::{Budget, Part, PartState, Status, WORK, WORK_PER_BYTE, WORK_PER_CALL};
 use crate::prefilter::Found;
 use crate::ruleset::{Rule, RuleSet};
@@ -103,6 +104,8 @@ pub struct Transaction {
     calls: u64,
     /// The work was used up: nothing more is asked about this request.
     overworked: bool,
+    stateless: bool,
+    lines: Option<Box<Lines>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -158,7 +161,7 @@ struct Judged<'a> {
 
 /// Whether the growing parts are judged in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum When {
+pub(crate) enum When {
     /// Not yet.
     Later,
     /// As far as they are known.
@@ -227,7 +230,7 @@ impl Transaction {
     ) -> Step {
         self.use_rules(rules);
         if rules.service().protocol == Protocol::Tcp {
-            self.head.state = HeadState::NotHttp;
+            return self.advance_stream(rules, limits, scratch, data, When::Now, out);
         }
         let mut found: Oddities = 0;
         self.head.parse(data, limits, &mut |event| found |= event.bit());
@@ -248,6 +251,52 @@ impl Transaction {
         };
         self.report_decoders(rules, out);
         step
+    }
+
+    /// Of a service that is not HTTP there is nothing but the stream, and its lines.
+    fn advance_stream(
+        &mut self,
+        rules: &RuleSet,
+        limits: &Limits,
+        scratch: &mut Scratch,
+        data: &[u8],
+        when: When,
+        out: &mut Vec<Match>,
+    ) -> Step {
+        self.head.state = HeadState::NotHttp;
+        let before = out.len();
+        self.judge_data(rules, limits, scratch, data, when, out);
+        let mut lines = self.lines.take().unwrap_or_default();
+        // Each rule is reported once, whether the stream or one of its lines has matched it.
+        let mut at = before;
+        while let Some(found) = out.get(at) {
+            if lines.has_reported(found.rule) {
+                out.swap_remove(at);
+            } else {
+                at += 1;
+            }
+        }
+        let known = |id: RuleId| self.candidates.iter().any(|c| c.rule == id.0 && c.status == Status::Matched);
+        lines.advance(rules, limits, scratch, data, when == When::End, &known, out);
+        self.lines = Some(lines);
+        self.report_decoders(rules, out);
+        Step::Tunnel
+    }
+
+    /// One line of such a stream, without the state that the stream itself asks and changes.
+    pub(crate) fn judge_line(
+        &mut self,
+        rules: &RuleSet,
+        limits: &Limits,
+        scratch: &mut Scratch,
+        line: &[u8],
+        when: When,
+        out: &mut Vec<Match>,
+    ) {
+        self.use_rules(rules);
+        self.stateless = true;
+        self.head.state = HeadState::NotHttp;
+        self.judge_data(rules, limits, scratch, line, when, out);
     }
 
     fn advance_body(
@@ -372,6 +421,9 @@ impl Transaction {
     /// In a tunnel, the caller has dropped the first `bytes` of its data: later calls pass what is left and what follows.
     /// Keep the last 4 KiB; only rules whose parts lie further apart can be missed.
     pub fn forget(&mut self, bytes: usize) {
+        if let Some(lines) = &mut self.lines {
+            lines.forget(bytes);
+        }
         self.forgotten += bytes - bytes.min(self.head.start);
         let shift = bytes.saturating_sub(self.head.start);
         self.head.state = HeadState::NotHttp;
@@ -397,8 +449,12 @@ impl Transaction {
     ) {
         self.use_rules(rules);
         if !self.settled {
-            self.judge_data(rules, limits, scratch, data, When::End, out);
             self.settled = true;
+            if rules.service().protocol == Protocol::Tcp {
+                self.advance_stream(rules, limits, scratch, data, When::End, out);
+                return;
+            }
+            self.judge_data(rules, limits, scratch, data, When::End, out);
         }
         self.report_decoders(rules, out);
     }
@@ -563,6 +619,7 @@ impl Transaction {
                 Status::Running => {}
                 Status::Failed => candidate.status = Status::Failed,
                 // What bits say is known when all rules that set some have been asked.
+                Status::Matched if rule.state.is_some() && self.stateless => candidate.status = Status::Failed,
                 Status::Matched if rule.state.is_some() => self.waiting.push(index as u32),
                 Status::Matched => {
                     candidate.status = Status::Matched;

@@ -61,6 +61,7 @@ def command() -> None:
     "--no-director", is_flag=True, help="Only the network and the web servers; nobody answers for the VIP."
 )
 @click.option("--no-access-log", is_flag=True, help="nginx writes no access logs (for measurements).")
+@click.option("--dialogues", is_flag=True, help="Mail (port 25) and FTP (port 21), too, with rules for them.")
 @click.option("--json", "as_json", is_flag=True, help="Print hosts, addresses and paths as one JSON object.")
 def up(
     servers: int,
@@ -71,6 +72,7 @@ def up(
     name: str,
     no_director: bool,
     no_access_log: bool,
+    dialogues: bool,
     as_json: bool,
 ) -> None:
     """Build the lab, start everything in it and wait until it serves.
@@ -89,6 +91,7 @@ def up(
         assignments=assignments,
         director=not no_director,
         access_log=not no_access_log,
+        dialogues=dialogues,
     )
     lab.up()
     if as_json:

@@ -21,10 +21,12 @@ from types import TracebackType
 from typing import Any
 
 from securedirect.errors import EXIT_FAILURE, EXIT_USAGE, HostError
+from securedirect.lab import dialogues as dialogue_servers
 from securedirect.lab import netns, network, processes, settings, state, website
 from securedirect.lab.capture import Capture
 from securedirect.lab.plan import DEFAULT_NAME, PORT, VIP, Host, Plan, mac_of
 from securedirect.lab.state import Running, State
+from securedirect.rules import DEFAULT_RULES
 
 _SERVE_SECONDS = 15.0
 _POLL_SECONDS = 0.03
@@ -36,8 +38,9 @@ class Lab:
     one.
 
     ``rules``: rule files instead of the product's default. ``assignments``: ``section.key=value`` texts as
-    ``--set`` takes them. ``director=False`` builds network and web servers only. All methods raise HostError
-    with a remedy when the machine does not do its part.
+    ``--set`` takes them. ``dialogues``: servers and honeypots have mail and FTP, too. ``director=False``
+    builds network and servers only. All methods raise HostError with a remedy when the machine does not do
+    its part.
     """
 
     def __init__(
@@ -51,11 +54,15 @@ class Lab:
         assignments: Iterable[str] = (),
         director: bool = True,
         access_log: bool = True,
+        dialogues: bool = False,
     ) -> None:
         self._state = State(Plan(name, servers, honeypots, clients), director)
         self._rules = [Path(rule) for rule in rules]
+        if dialogues and not self._rules:
+            self._rules = [DEFAULT_RULES, dialogue_servers.RULES]
         self._assignments = list(assignments)
         self._access_log = access_log
+        self._dialogues = dialogues
         self._children: list[subprocess.Popen[bytes]] = []
         self._captures: list[Capture] = []
         self._signs: dict[tuple[str, str], _Readiness] = {}
@@ -149,7 +156,12 @@ class Lab:
     def up(self) -> None:
         """Build everything and wait until the site serves. Whatever stops that, nothing is left behind."""
         state.need_root()
-        tables = settings.generate(self._state.plan, self._rules, self._assignments)
+        tables = settings.generate(
+            self._state.plan,
+            self._rules,
+            self._assignments,
+            services=dialogue_servers.tables() if self._dialogues else [],
+        )
         for rule in self._rules:
             if not rule.is_file():
                 raise HostError(
@@ -230,6 +242,8 @@ class Lab:
             folder.mkdir()
             if host.role in ("server", "honeypot"):
                 self._start_nginx(host, folder, nginx)
+                for one in dialogue_servers.prepare(host, folder) if self._dialogues else ():
+                    self._start(host.name, one.name, one.command, notifies=False)
 
     def _start_nginx(self, host: Host, folder: Path, program: str) -> None:
         (folder / "tmp").mkdir()
@@ -249,7 +263,9 @@ class Lab:
 
     def start_agent(self, honeypot: str, *, wait: bool = True) -> int:
         """Start a honeypot's agent; return its process id. ``wait``: until it can adopt connections."""
-        command = [*_SELF, "agent", "--interface", "eth0", "--vip", VIP, "--port", str(PORT)]
+        command = [*_SELF, "agent", "--interface", "eth0", "--vip", VIP]
+        for port in dialogue_servers.ports() if self._dialogues else [PORT]:
+            command += ["--port", str(port)]
         command += ["--key-file", str(self._state.plan.key)]
         pid = self._start(honeypot, "agent", command, notifies=True)
         if wait:

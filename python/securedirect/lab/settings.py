@@ -22,8 +22,13 @@ _ASSIGNMENT = re.compile(r"""((?:"[^"]*"|'[^']*'|[^"'=])*)=(.*)""", re.DOTALL)
 _KEY_PART = re.compile(r"""\s*("[^"]*"|'[^']*'|[^."']+)\s*(?:\.|$)""")
 
 
-def generate(plan: Plan, rules: Iterable[Path], assignments: Iterable[str]) -> dict[str, Any]:
-    """The director's configuration as nested tables."""
+def generate(
+    plan: Plan,
+    rules: Iterable[Path],
+    assignments: Iterable[str],
+    services: Iterable[dict[str, Any]] = (),
+) -> dict[str, Any]:
+    """The director's configuration as nested tables. ``services``: its ``[[service]]`` tables."""
     hosts = plan.hosts().values()
 
     def machines(role: str) -> list[dict[str, str]]:
@@ -37,6 +42,9 @@ def generate(plan: Plan, rules: Iterable[Path], assignments: Iterable[str]) -> d
         "server": machines("server"),
         "honeypot": machines("honeypot"),
     }
+    if found := list(services):
+        tables["service"] = found
+        del tables["director"]["port"]
     files = [str(path.resolve()) for path in rules]
     if files:
         tables["rules"] = {"files": files}

@@ -465,6 +465,6 @@ def test_settings_reach_the_director(lab_name: Callable[[], str]) -> None:
         status = subprocess.run(
             [*_SECUREDIRECT, "status", "--json", "--socket", str(lab.socket)], capture_output=True, check=True
         )
-        assert json.loads(status.stdout)["director"]["handoff"] == "classic"
+        assert json.loads(status.stdout)["services"][0]["handoff"] == "classic"
         with pytest.raises(HostError, match="agent does not run"):
             lab.pid("honeypot1", "agent")

@@ -9,7 +9,7 @@ use crate::host::{self, flag, generation, Diversion, Host, Meta};
 use crate::packet::{self, Malformed, Segment, Template, ACK, FIN, MAX_FRAME, PSH, RST};
 use crate::stream::{distance, Refused, Stream};
 use sd_rules::score::{self, Echo};
-use sd_rules::{Action, Protocol, Limits, Match, PacketFacts, RuleSet, RuleState, Scratch, Step, Transaction};
+use sd_rules::{Action, Limits, Match, PacketFacts, Protocol, RuleSet, RuleState, Scratch, Step, Transaction};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};

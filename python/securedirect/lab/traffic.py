@@ -122,6 +122,54 @@ class Client:
         self.close()
 
 
+class Dialogue:
+    """One TCP connection to a service that greets first and answers line by line (mail, FTP)."""
+
+    def __init__(
+        self, lab: Lab, port: int, source: str, *, host: str = "client1", timeout: float = 8.0
+    ) -> None:
+        with lab.inside(host):
+            self.socket = socket.socket()
+        self.socket.settimeout(timeout)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.bind((source, 0))
+        self.socket.connect((lab.vip, port))
+        self._lines = self.socket.makefile("rb")
+        self.greeting = self.read()
+
+    @property
+    def served_by(self) -> str:
+        """The machine's name: the last word of the lab's greetings."""
+        return self.greeting.split()[-1]
+
+    @property
+    def port(self) -> int:
+        return int(self.socket.getsockname()[1])
+
+    def send(self, text: str) -> None:
+        self.socket.sendall(text.encode())
+
+    def read(self) -> str:
+        """One answer, its last line when it has several; TimeoutError when there is none."""
+        while True:
+            line = self._lines.readline().decode()
+            if not line:
+                raise EOFError("the connection was closed")
+            if line[3:4] == " ":
+                return line.rstrip()
+
+    def ask(self, line: str) -> str:
+        self.send(line + "\r\n")
+        return self.read()
+
+    def __enter__(self) -> Dialogue:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._lines.close()
+        self.socket.close()
+
+
 @dataclass(frozen=True)
 class Packet:
     """A TCP segment of a capture."""

@@ -14,9 +14,7 @@ fn content(text: &str, more: &serde_json::Value) -> serde_json::Value {
 }
 
 fn mail_rules() -> Arc<RuleSet> {
-    let rule = |sid: u32, options: serde_json::Value| {
-        json!({"sid": sid, "action": "divert", "scope": "http", "dialect": "snort2", "options": options})
-    };
+    let rule = |sid: u32, options: serde_json::Value| json!({"sid": sid, "action": "divert", "scope": "http", "dialect": "snort2", "options": options});
     let document = json!({"version": 1, "service": {"name": "mail", "port": 80, "protocol": "tcp"}, "rules": [
         rule(1, json!([content("expn root", &json!({}))])),
         rule(2, json!([content("etrn ", &json!({"offset": 0, "depth": 5})),
@@ -61,7 +59,8 @@ fn what_no_rule_describes_passes_at_once() {
     for cuts in [1, 3, 1000] {
         let (mut b, mut at) = (Bench::mail(), 0);
         let mut all = Vec::new();
-        for line in [&b"EHLO client\r\n"[..], b"MODE B\r\n", b"ETRN x\r\n", b"RCPT TO:<a@b>\r\n", b"\r\n", b"QUIT\r\n"] {
+        for line in [&b"EHLO client\r\n"[..], b"MODE B\r\n", b"ETRN x\r\n", b"RCPT TO:<a@b>\r\n", b"\r\n", b"QUIT\r\n"]
+        {
             b.says(&mut at, line, cuts);
             all.extend_from_slice(line);
             assert_eq!(b.world.received(SERVER), all, "the answer is awaited");
@@ -81,7 +80,8 @@ fn the_segment_that_completes_a_match_does_not_pass() {
             b.says(&mut at, attack, cuts);
             b.pass_time(20);
             let diverted = b.world.diversions();
-            let [Event::Diversion { reason: Reason::Rule(rule), method: "classic", adopted: false, .. }] = diverted[..] else {
+            let [Event::Diversion { reason: Reason::Rule(rule), method: "classic", adopted: false, .. }] = diverted[..]
+            else {
                 panic!("{sid} {cuts}: {diverted:?}")
             };
             assert_eq!(rule.sid, sid);

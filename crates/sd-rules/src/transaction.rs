@@ -297,6 +297,7 @@ impl Transaction {
         self.stateless = true;
         self.head.state = HeadState::NotHttp;
         self.judge_data(rules, limits, scratch, line, when, out);
+        self.report_decoders(rules, out);
     }
 
     fn advance_body(

@@ -113,6 +113,16 @@ def judge_request(
     """Judge one request: each match's gid, sid, buffer, offset and length; what the bytes are; how many
     are its."""
 
+def normalise(
+    data: bytes, profile: str = "generic", depth: int = 1 << 20
+) -> tuple[list[tuple[str, str, list[bytes]]], list[int]]:
+    """What rules see of one request on a service with this profile: for each buffer its name, the dialect
+    that has it so ("" = all) and its readings; and the sids of the built-in rules about it, reported or not.
+    ValueError: no such profile."""
+
+def builtin_rules() -> list[tuple[int, int, str | None, str]]:
+    """gid, sid, default action (None: not reported) and message of each built-in rule."""
+
 class Adopter:
     """The tc program on a honeypot's interface that lets its TCP stack adopt connections."""
 

@@ -55,5 +55,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(inspector::run_inspector, module)?)?;
     module.add_function(wrap_pyfunction!(replay::replay, module)?)?;
     module.add_function(wrap_pyfunction!(replay::judge_request, module)?)?;
+    module.add_function(wrap_pyfunction!(replay::normalise, module)?)?;
+    module.add_function(wrap_pyfunction!(replay::builtin_rules, module)?)?;
     Ok(())
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `_core.replay` and `_core.judge_request`
+//! `_core.replay`, `_core.judge_request`, `_core.normalise` and `_core.builtin_rules`
 
 use std::fs::File;
 use std::io::BufReader;
@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use sd_inspector::replay::Options;
-use sd_rules::{Limits, RuleSet, Scratch, Step, Transaction};
+use sd_rules::http::decoder::GID;
+use sd_rules::{Action, Decoder, Limits, Profile, RuleSet, Scratch, Step, Transaction};
 
 fn compile(document: &[u8]) -> PyResult<RuleSet> {
     RuleSet::from_json(document).map(|(rules, _)| rules).map_err(|error| PyValueError::new_err(error.to_string()))
@@ -73,4 +75,36 @@ pub fn judge_request(
         });
         Ok((found.collect(), word, used))
     })
+}
+
+/// The readings of one buffer, by its name and the dialect that has it so ("" when all have).
+type Readings<'py> = (&'static str, &'static str, Vec<Bound<'py, PyBytes>>);
+
+/// What rules see of the first request of `data` on a service with this profile, and the sids of the oddities found.
+#[pyfunction]
+#[pyo3(signature = (data, profile = "generic", depth = 1 << 20))]
+pub fn normalise<'py>(
+    py: Python<'py>,
+    data: &[u8],
+    profile: &str,
+    depth: usize,
+) -> PyResult<(Vec<Readings<'py>>, Vec<u32>)> {
+    let known = Profile::from_name(profile).ok_or_else(|| PyValueError::new_err(format!("no profile {profile:?}")))?;
+    let shown = py.detach(|| sd_rules::show(known, &Limits { depth, ..Limits::default() }, data));
+    let buffers = shown.buffers.iter().map(|(buffer, readings)| {
+        (buffer.as_str(), buffer.dialect(), readings.iter().map(|reading| PyBytes::new(py, reading)).collect())
+    });
+    let sids = shown.oddities.iter().map(|decoder| Decoder::TABLE[*decoder as usize].1);
+    Ok((buffers.collect(), sids.collect()))
+}
+
+/// gid, sid, default action (None: not reported) and message of each built-in rule.
+#[pyfunction]
+pub fn builtin_rules() -> Vec<(u32, u32, Option<&'static str>, &'static str)> {
+    let word = |action: &Action| match action {
+        Action::Divert => "divert",
+        Action::Score => "score",
+        Action::Alert => "alert",
+    };
+    Decoder::TABLE.iter().map(|(_, sid, action, msg)| (GID, *sid, action.as_ref().map(word), *msg)).collect()
 }

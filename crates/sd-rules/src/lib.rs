@@ -171,6 +171,16 @@ impl Buffer {
         }
     }
 
+    /// Which rules see it so, "" for all.
+    pub fn dialect(self) -> &'static str {
+        match self {
+            Buffer::HttpUriSnort2 | Buffer::HttpHeaderSnort2 | Buffer::HttpCookieSnort2 => "snort2",
+            Buffer::HttpUriSnort3 | Buffer::HttpHeaderSnort3 | Buffer::HttpClientBodySnort3 => "snort3",
+            Buffer::HttpUri | Buffer::HttpHeader => "suricata",
+            _ => "",
+        }
+    }
+
     /// Raw, bodies and what they hold grow while a request arrives; all others are known once the head is.
     pub(crate) fn grows(self) -> bool {
         matches!(self, Buffer::Raw | Buffer::HttpClientBody | Buffer::HttpClientBodySnort3 | Buffer::HttpTrailer)

@@ -79,6 +79,63 @@ fn many_repeated_headers_are_joined() {
     }
 }
 
+/// What is seen and by itself not reported.
+#[test]
+fn quiet_oddities() {
+    use sd_rules::Decoder;
+    for (request, oddity, there) in [
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n".as_slice(), Decoder::HeaderRepeated, true),
+        (b"GET / HTTP/1.1\r\nUser-Agent: a\r\nuser-agent: b\r\n\r\n", Decoder::HeaderRepeated, true),
+        (b"GET / HTTP/1.1\r\nAccept: a\r\nAccept: b\r\nX: 1\r\nX: 2\r\n\r\n", Decoder::HeaderRepeated, false),
+        (b"GET / HTTP/1.1\r\n\r\n", Decoder::MissingHost, true),
+        (b"GET / HTTP/1.0\r\n\r\n", Decoder::MissingHost, false),
+        (b"GET / HTTP/1.1\r\nExpect: 100-continue\r\nHost: a\r\n\r\n", Decoder::ExpectWithoutBody, true),
+        (b"GET / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab", Decoder::ExpectWithoutBody, false),
+        (b"GET /%zz HTTP/1.1\r\n\r\n", Decoder::InvalidPercent, true),
+        (b"GET /a b HTTP/1.1\r\n\r\n", Decoder::UnescapedSpace, true),
+    ] {
+        let shown = sd_rules::show(sd_rules::Profile::Generic, &Limits::default(), request);
+        assert_eq!(shown.oddities.contains(&oddity), there, "{}", request.escape_ascii());
+    }
+}
+
+#[test]
+fn equal_names_of_headers() {
+    // Alike in length and in the letters that are looked at first.
+    let mut request = b"GET / HTTP/1.1\r\n".to_vec();
+    for index in 0..30 {
+        request.extend_from_slice(format!("X-{}a: {index}\r\n", (b'a' + index % 10) as char).as_bytes());
+    }
+    request.extend_from_slice(b"x-AA: 30\r\n\r\n");
+    let expected = b"X-aa: 0, 10, 20, 30\r\nX-ba: 1, 11, 21\r\nX-ca: 2, 12, 22\r\n";
+    let set = compile(vec![rule(1, vec![content("http_header", expected, json!({"startswith": true}))])]);
+    assert!(judge(&set, &request).contains(&(1, 1)));
+}
+
+#[test]
+fn hostile_heads_take_linear_time() {
+    let set = compile(vec![
+        rule(1, vec![content("http_header", b"needle", json!({}))]),
+        rule(2, vec![content("http_cookie", b"needle", json!({}))]),
+        rule(3, vec![content("http_header_names", b"needle", json!({}))]),
+    ]);
+    type Make = fn(usize) -> String;
+    let make: [(&str, Make); 6] = [
+        ("folds", |n| format!("X: a\r\n{}", " b\r\n".repeat(n / 4))),
+        ("one name", |n| "X: a\r\n".repeat(n / 6)),
+        ("many names", |n| (0..n / 12).map(|i| format!("X-{i:05}: a\r\n")).collect()),
+        ("long names alike", |n| (0..40).map(|i| format!("X{}{i:02}: a\r\n", "y".repeat(n / 40))).collect()),
+        ("cookies", |n| "Cookie: a=b\r\n".repeat(n / 13)),
+        ("no colons", |n| "content-length\r\n".repeat(n / 16)),
+    ];
+    for (name, make) in make {
+        common::assert_linear(&set, name, 5_000, 13, |size| {
+            format!("GET / HTTP/1.1\r\n{}\r\n", make(size)).into_bytes()
+        });
+    }
+    common::assert_linear(&set, "URI", 5_000, 13, |size| common::get(&"/..;/\\%2541%c0%af./".repeat(size / 18)));
+}
+
 #[test]
 fn uri_forms() {
     for (pattern, uri, hit) in [
@@ -157,7 +214,22 @@ fn builtin_rules() {
         (b"GET / HTTP/1.1\r\nX: \0\r\n\r\n", &[35]),
         (b"GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n", &[38]),
         (b"GET http://a/ HTTP/1.1\r\nHost: A\r\n\r\n", &[]),
+        (b"GET http://u@a:80/ HTTP/1.1\r\nHost: A\r\n\r\n", &[]),
+        (b"GET http://a:81/ HTTP/1.1\r\nHost: a\r\n\r\n", &[38]),
         (b"PRI * HTTP/2.0\r\n\r\n", &[40]),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n \r\nX: y\r\n\r\n", &[10, 13, 32]),
+        (b"GET / HTTP/1.1\r\nX: a\r\n\t\r\nX: y\r\n\r\n", &[13, 32]),
+        (b"GET / HTTP/1.1\r\n \r\nX: y\r\n\r\n", &[13, 33]),
+        (b"POST / HTTP/1.1\r\nContent-Type: a/b\r\nContent-Type: a/c\r\n\r\n", &[60]),
+        (b"POST / HTTP/1.1\r\nContent-Type: a/b; charset=UTF-8\r\n\r\n", &[]),
+        (b"POST / HTTP/1.1\r\nContent-Type: a/b; charset=\"iso-8859-1\"\r\n\r\n", &[]),
+        (b"POST / HTTP/1.1\r\nContent-Type: a/b; charset=utf-7\r\n\r\n", &[61]),
+        (b"POST / HTTP/1.1\r\nContent-Type: a/b; Charset=utf-8; charset=utf-8\r\n\r\n", &[61]),
+        (b"POST / HTTP/1.1\r\nExpect: 200-ok\r\nContent-Length: 1\r\n\r\na", &[62]),
+        (b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\na", &[]),
+        (b"GET / HTTP/1.1\r\nUpgrade: websocket, H2C\r\n\r\n", &[64]),
+        (b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n", &[]),
+        (b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", &[65]),
         (b"\x16\x03\x01\x02\x00", &[20]),
         (b"hello\r\n", &[20]),
         (b"SSH-2.0-OpenSSH_9.2\r\n", &[20]),
@@ -180,6 +252,20 @@ fn limits() {
     assert_eq!(sids(long.as_bytes()), [8]);
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(6));
     assert_eq!(sids(many.as_bytes()), [9]);
+    // A header that was left out may frame the body: what follows is nobody's request.
+    let hidden = format!("POST / HTTP/1.1\r\n{}Content-Length: 5\r\n\r\n", "X: y\r\n".repeat(5));
+    let outcome = judge_stream(&set, &limits, hidden.as_bytes(), &[], |_| false);
+    assert_eq!(outcome.last, Step::Tunnel);
+    let folded = format!("GET / HTTP/1.1\r\nX: a\r\n{}\r\n", " b\r\n".repeat(64));
+    assert_eq!(sids(folded.as_bytes()), [32]);
+    let folded = format!("GET / HTTP/1.1\r\nX: a\r\n{}\r\n", " b\r\n".repeat(65));
+    assert_eq!(sids(folded.as_bytes()), [32, 58]);
+    let wide = Limits::default();
+    let line = |header: String| judge_stream(&set, &wide, header.as_bytes(), &[], |_| false).requests;
+    assert!(line(format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "a".repeat(17_900)))[0].is_empty());
+    assert!(line(format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "a".repeat(18_000)))[0].contains(&(1_000_000, 39)));
+    let fold = format!("GET / HTTP/1.1\r\nX: {}\r\n {0}\r\n\r\n", "a".repeat(10_000));
+    assert!(line(fold)[0].contains(&(1_000_000, 39)));
     assert_eq!(sids(&post(&[b'a'; 100])), [0; 0]);
     assert_eq!(sids(&post(&[b'a'; 101])), [41]);
 }

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from securedirect.daemon.kernel import load_extension
+from securedirect.rules.builtin import builtin_rules
 from securedirect.rules.load import RuleReport
 
 MAX_CANDIDATES = 500
@@ -73,9 +74,9 @@ def explain_request(
             result.matched.append(_outcome(rules[index], match=match))
         elif sid is None or match["sid"] == sid:
             gid, number = match.pop("gid"), match.pop("sid")
-            text = "built-in rule, see docs/operator.md"
-            built_in = Outcome(gid, number, text, "", "", 0, match)
-            result.matched.append(built_in)
+            known = builtin_rules()[number]
+            action = document.get("builtin", {}).get(str(number), known.action)
+            result.matched.append(Outcome(gid, number, known.msg, action, "", 0, match))
     left = [index for index in range(len(rules)) if index not in matches]
     if sid is None:
         left = judge.candidates(rules, left)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from securedirect.errors import ConfigError
 from securedirect.rules.addresses import describe_ranges
+from securedirect.rules.builtin import PREFIX, overridden
 from securedirect.rules.classification import BUILTIN, Classification, read_classification
 from securedirect.rules.compile import (
     STATUSES,
@@ -298,11 +299,13 @@ class _Loader:
         head: dict[str, Any] = {"version": DOCUMENT_VERSION}
         if self.service is not None:
             head["service"] = asdict(self.service)
+        if builtin := overridden(*self.policy.overrides):
+            head["builtin"] = builtin
         return json.dumps({**head, "rules": self.rules}, separators=(",", ":")).encode()
 
     def unused_overrides(self) -> tuple[str, ...]:
         given = dict.fromkeys(key for table in self.policy.overrides for key in table)
-        return tuple(key for key in given if key not in self.used)
+        return tuple(key for key in given if key not in self.used and not key.startswith(PREFIX))
 
 
 def read_rule_file(path: Path) -> str:

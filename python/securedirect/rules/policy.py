@@ -168,8 +168,8 @@ def _checked(table: str, overrides: Mapping[str, str] | None) -> dict[str, Actio
         if (
             not colon
             or not value
-            or kind not in ("sid", "classtype", "file")
-            or (kind == "sid" and not value.isdigit())
+            or kind not in ("sid", "classtype", "file", "builtin")
+            or (kind in ("sid", "builtin") and not value.isdigit())
         ):
             raise ConfigError(
                 f"{table}: {key!r} names no rules",
@@ -185,7 +185,7 @@ def _checked(table: str, overrides: Mapping[str, str] | None) -> dict[str, Actio
 def _normal(kind: str, value: str) -> str:
     if kind == "file":
         return value.removesuffix(".rules").lower()
-    return str(int(value)) if kind == "sid" else value.lower()
+    return str(int(value)) if kind in ("sid", "builtin") else value.lower()
 
 
 @lru_cache(maxsize=1024)

@@ -205,22 +205,25 @@ impl Buffers {
         if profile.may_keep_slash() && uri::has_encoded_slash(path) {
             self.decoded(path, query, Some(b'/'), profile, events);
         }
-        let mut last = Some(decoded).filter(|_| profile.decodes_deep());
-        for _ in 0..DEEP_PASSES {
-            let Some(reading) = last else { break };
-            let from = self.made.len();
-            self.take_source(reading.span);
-            last = uri::decode_deep(&self.source, reading.path, &mut self.made, events)
-                .map(|path| Reading { span: Span::new(from, self.made.len()), path });
-            if let Some(deeper) = last {
-                self.with_collapsed(deeper, collapses, profile, events);
+        let loose = uri::has_loose_pair(decoded.span.of(&self.made));
+        for loose in [false, true].into_iter().take(1 + usize::from(loose)) {
+            let mut last = Some(decoded).filter(|_| profile.decodes_deep());
+            for _ in 0..DEEP_PASSES {
+                let Some(reading) = last else { break };
+                let from = self.made.len();
+                self.take_source(reading.span);
+                last = uri::decode_deep(&self.source, reading.path, loose, &mut self.made, events)
+                    .map(|path| Reading { span: Span::new(from, self.made.len()), path });
+                if let Some(deeper) = last {
+                    self.with_collapsed(deeper, collapses, profile, events);
+                }
             }
         }
         if !profile.decodes_deep() {
             // Seen, though this server does not do it.
             let from = self.made.len();
             self.take_source(decoded.span);
-            uri::decode_deep(&self.source, decoded.path, &mut self.made, events);
+            uri::decode_deep(&self.source, decoded.path, false, &mut self.made, events);
             self.made.truncate(from);
         }
     }
@@ -450,52 +453,46 @@ impl Buffers {
         self.made.extend_from_slice(b"\r\n");
     }
 
-    /// `Name: value CRLF` for each name, repetitions at the place of the first; time linear in the headers for
-    /// requests with few repetitions, and bounded by their capped number otherwise.
+    /// `Name: value CRLF` for each name, repetitions at the place of the first.
     fn normalised(&mut self, data: &[u8], headers: &[Header]) {
-        let mut order: Vec<u16> = Vec::new();
-        let many = headers.len() > 48;
-        if many {
-            // Sorted by name, first of each name first: quadratic comparison would be an attack's lever.
-            order.extend(0..headers.len() as u16);
-            order.sort_by_cached_key(|index| headers[*index as usize].name.of(data).to_ascii_lowercase());
-        }
-        let same = |a: &Header, b: &Header| a.name.of(data).eq_ignore_ascii_case(b.name.of(data));
-        let mut place: Vec<(u16, u16)> = Vec::new();
-        if many {
-            // Runs of equal names; a stable sort keeps them in order of appearance.
-            let mut from = 0;
-            while from < order.len() {
-                let first = &headers[order[from] as usize];
-                let length = order[from..].iter().take_while(|index| same(first, &headers[**index as usize])).count();
-                place.push((from as u16, length as u16));
-                from += length;
-            }
-            place.sort_unstable_by_key(|(from, _)| order[*from as usize]);
-            for (from, length) in place {
-                let run = &order[from as usize..][..length as usize];
-                if headers[run[0] as usize].known == Name::Cookie {
-                    continue;
-                }
-                self.made.extend_from_slice(headers[run[0] as usize].name.of(data));
+        let name = |header: &Header| header.name.of(data);
+        if !may_repeat(headers, data) {
+            for header in headers.iter().filter(|header| header.known != Name::Cookie) {
+                self.made.extend_from_slice(name(header));
                 self.made.extend_from_slice(b": ");
-                for (nth, index) in run.iter().enumerate() {
-                    if nth > 0 {
-                        self.made.extend_from_slice(b", ");
-                    }
-                    push_value(&mut self.made, data, &headers[*index as usize]);
-                }
+                push_value(&mut self.made, data, header);
                 self.made.extend_from_slice(b"\r\n");
             }
             return;
         }
-        for (index, header) in headers.iter().enumerate() {
-            if header.known == Name::Cookie || headers[..index].iter().any(|earlier| same(earlier, header)) {
+        // Comparing each name with each would be an attacker's lever: equal names are neighbours when sorted.
+        let lower = |index: u16| name(&headers[index as usize]).iter().map(u8::to_ascii_lowercase);
+        let mut order: Vec<u16> = (0..headers.len() as u16).collect();
+        order.sort_by(|a, b| lower(*a).cmp(lower(*b)));
+        let mut runs: Vec<(u16, u16)> = Vec::new();
+        let mut from = 0;
+        while from < order.len() {
+            let first = name(&headers[order[from] as usize]);
+            let same = |index: &&u16| name(&headers[**index as usize]).eq_ignore_ascii_case(first);
+            let length = order[from..].iter().take_while(same).count();
+            runs.push((from as u16, length as u16));
+            from += length;
+        }
+        runs.sort_unstable_by_key(|(from, _)| order[*from as usize]);
+        for (from, length) in runs {
+            let run = &order[from as usize..][..length as usize];
+            let first = &headers[run[0] as usize];
+            if first.known == Name::Cookie {
                 continue;
             }
-            self.made.extend_from_slice(header.name.of(data));
+            self.made.extend_from_slice(name(first));
             self.made.extend_from_slice(b": ");
-            self.join(data, &headers[index..], |other| same(header, other), ", ");
+            for (nth, index) in run.iter().enumerate() {
+                if nth > 0 {
+                    self.made.extend_from_slice(b", ");
+                }
+                push_value(&mut self.made, data, &headers[*index as usize]);
+            }
             self.made.extend_from_slice(b"\r\n");
         }
     }
@@ -508,6 +505,29 @@ impl Buffers {
             push_value(&mut self.made, data, header);
         }
     }
+}
+
+/// False: no name stands twice. Looks at few letters of each, so it may say true where none does.
+fn may_repeat(headers: &[Header], data: &[u8]) -> bool {
+    const KEPT: usize = 40;
+    let mut keys = [0u32; KEPT];
+    if headers.len() > KEPT {
+        return true;
+    }
+    for (count, header) in headers.iter().enumerate() {
+        let name = header.name.of(data);
+        let letter = |index: usize| u32::from(name.get(index).map_or(0, u8::to_ascii_lowercase));
+        let end = name.len();
+        let key = (end as u32 & 0xff) << 24
+            | letter(0) << 16
+            | letter(end.wrapping_sub(1)) << 8
+            | letter(end.wrapping_sub(3));
+        if keys[..count].contains(&key) {
+            return true;
+        }
+        keys[count] = key;
+    }
+    false
 }
 
 /// Appends the value, each fold as one space.

@@ -182,8 +182,14 @@ pub fn is_above_root(path: &[u8]) -> bool {
 }
 
 /// Appends what a server that goes on decoding would read in `decoded`, whose path is `path` long, if that differs; returns
-/// the length of the path then.
-pub fn decode_deep(decoded: &[u8], path: usize, out: &mut Vec<u8>, event: &mut impl FnMut(Decoder)) -> Option<usize> {
+/// the length of the path then. `loose`: any byte may follow the two that begin nothing but overlong forms.
+pub fn decode_deep(
+    decoded: &[u8],
+    path: usize,
+    loose: bool,
+    out: &mut Vec<u8>,
+    event: &mut impl FnMut(Decoder),
+) -> Option<usize> {
     if !decoded.iter().any(|byte| *byte == b'%' || *byte >= 0xc0) {
         return None;
     }
@@ -206,7 +212,7 @@ pub fn decode_deep(decoded: &[u8], path: usize, out: &mut Vec<u8>, event: &mut i
                 }
                 (None, None) => (b'%', 1),
             },
-            lead @ 0xc0.. => wide(lead, rest, event),
+            lead @ 0xc0.. => wide(lead, rest, loose, event),
             byte => (byte, 1),
         };
         out.push(byte);
@@ -220,11 +226,12 @@ pub fn decode_deep(decoded: &[u8], path: usize, out: &mut Vec<u8>, event: &mut i
 }
 
 /// The one byte that some servers make of the UTF-8 sequence that `lead` begins, and how many it replaces.
-fn wide(lead: u8, rest: &[u8], event: &mut impl FnMut(Decoder)) -> (u8, usize) {
-    // Nothing valid begins with these two: old servers took any byte to follow.
+fn wide(lead: u8, rest: &[u8], loose: bool, event: &mut impl FnMut(Decoder)) -> (u8, usize) {
     if let (0xc0 | 0xc1, Some(&next)) = (lead, rest.get(1)) {
         event(Decoder::OverlongUtf8);
-        return ((lead & 1) << 6 | next & 0x3f, 2);
+        if loose || next & 0xc0 == 0x80 {
+            return ((lead & 1) << 6 | next & 0x3f, 2);
+        }
     }
     let (length, bits, least) = match lead {
         0xc0..=0xdf => (2, 0x1f, 0x80),
@@ -247,6 +254,11 @@ fn wide(lead: u8, rest: &[u8], event: &mut impl FnMut(Decoder)) -> (u8, usize) {
         b'?' | 0x80.. => (lead, 1),
         byte => (byte, length),
     }
+}
+
+/// Somewhere a loose reading differs.
+pub fn has_loose_pair(decoded: &[u8]) -> bool {
+    decoded.windows(2).any(|pair| matches!(pair[0], 0xc0 | 0xc1) && pair[1] & 0xc0 != 0x80)
 }
 
 /// U+0100 to U+017F as the letters that they resemble.
@@ -438,17 +450,27 @@ mod tests {
             (b"/\xe2\x88\x95", Some(b"//")),
             (b"/\xe4\xb8\xad\xf0\x9f\x98\x80\xff", None),
             (b"/\xc0", None),
+            (b"/\xc0\xae\xc0/", Some(b"/./")),
         ] {
             let mut out = Vec::new();
-            let path = decode_deep(decoded, decoded.len(), &mut out, &mut |_| {});
+            let path = decode_deep(decoded, decoded.len(), true, &mut out, &mut |_| {});
             assert_eq!(path.map(|_| out.as_slice()), deep, "{}", decoded.escape_ascii());
         }
     }
 
     #[test]
+    fn strict_and_loose_forms() {
+        let mut out = Vec::new();
+        let decoded = b"/\xc0\xae\xc0/\xc1%9c";
+        assert!(has_loose_pair(decoded) && !has_loose_pair(b"/\xc0\xae\xc3/"));
+        assert_eq!(decode_deep(decoded, decoded.len(), false, &mut out, &mut |_| {}), Some(6));
+        assert_eq!(out, b"/.\xc0/\xc1\x9c");
+    }
+
+    #[test]
     fn the_path_ends_where_it_was_sent_to_end() {
         let mut out = Vec::new();
-        assert_eq!(decode_deep(b"/%3f%3f?%41", 7, &mut out, &mut |_| {}), Some(3));
+        assert_eq!(decode_deep(b"/%3f%3f?%41", 7, false, &mut out, &mut |_| {}), Some(3));
         assert_eq!(out, b"/???A");
         let mut out = Vec::new();
         assert_eq!(collapse(b"/a/../?/b/../c?/../d", 14, Collapse::Slashes, &mut out, &mut |_| {}), 4);

@@ -130,7 +130,9 @@ def main() -> int:
                 examples[f"{name}: {kind}"].append(f"{path!r}\n    libhtp {theirs!r}\n    ours   {ours!r}")
     names = [name for name, _, _ in PERSONALITIES]
     lines = [
-        "| libhtp's path | " + " | ".join(f"{name} / `{profile}`" for name, profile, _ in PERSONALITIES) + " |",
+        "| libhtp's path | "
+        + " | ".join(f"{name} / `{profile}`" for name, profile, _ in PERSONALITIES)
+        + " |",
         "| --- |" + " ---: |" * len(names),
     ]
     for kind, text in KINDS.items():

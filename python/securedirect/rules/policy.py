@@ -173,7 +173,7 @@ def _checked(table: str, overrides: Mapping[str, str] | None) -> dict[str, Actio
         ):
             raise ConfigError(
                 f"{table}: {key!r} names no rules",
-                hint='write "sid:1234", "classtype:attempted-recon" or "file:web-iis.rules"',
+                hint='write "sid:1234", "classtype:attempted-recon", "file:iis.rules" or "builtin:27"',
             )
         wanted = _ACTIONS.get(action)
         if wanted is None:

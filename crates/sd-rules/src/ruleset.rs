@@ -231,7 +231,6 @@ struct Compiler {
     packet_always: Vec<u32>,
     packet_rules: Vec<u32>,
     used: [bool; Buffer::COUNT],
-    bits: HashMap<String, u32>,
     stats: RuleSetStats,
 }
 
@@ -246,7 +245,6 @@ impl Compiler {
             packet_always: Vec::new(),
             packet_rules: Vec::new(),
             used: [false; Buffer::COUNT],
-            bits: HashMap::new(),
             stats: RuleSetStats::default(),
         }
     }
@@ -301,7 +299,7 @@ impl Compiler {
                     continue;
                 }
                 RuleOption::Flowbits { command, bits, any } => {
-                    let which = Which::Flow(bits.iter().map(|name| self.bit(name)).collect());
+                    let which = Which::Flow(bits.iter().map(|name| name_of("flow bit", name)).collect());
                     state.bits.push(Bits { command: *command, which, any: *any });
                     continue;
                 }
@@ -379,11 +377,6 @@ impl Compiler {
             line: rule.line,
         });
         Ok(())
-    }
-
-    fn bit(&mut self, name: &str) -> u32 {
-        let next = self.bits.len() as u32;
-        *self.bits.entry(name.to_owned()).or_insert(next)
     }
 
     fn finish(mut self, service: Service) -> RuleSet {

@@ -153,46 +153,26 @@ pub struct Bits {
 
 #[derive(Debug)]
 pub enum Which {
-    /// Of the connection; indexes that the rule set gave.
-    Flow(Vec<u32>),
+    /// Of the connection; hashes of their names.
+    Flow(Vec<u64>),
     /// Of the source; and for how many seconds.
     Source(u64, u32),
 }
 
-/// The bits of one connection.
+/// The bits of one connection, by their names' hashes: they outlive a reload. Few are ever set, and no more than rules name.
 #[derive(Debug, Default)]
-pub struct FlowBits {
-    words: Vec<u64>,
-    generation: u64,
-}
+pub struct FlowBits(Vec<u64>);
 
 impl FlowBits {
-    /// Bits have other indexes in another rule set.
-    pub fn of(&mut self, generation: u64) -> &mut FlowBits {
-        if self.generation != generation {
-            self.words.clear();
-            self.generation = generation;
-        }
-        self
+    fn get(&self, bit: u64) -> bool {
+        self.0.contains(&bit)
     }
 
-    fn get(&self, bit: u32) -> bool {
-        self.words.get(bit as usize / 64).is_some_and(|word| word >> (bit % 64) & 1 == 1)
-    }
-
-    fn put(&mut self, bit: u32, value: bool) {
-        let word = bit as usize / 64;
-        if self.words.len() <= word {
-            if !value {
-                return;
-            }
-            self.words.resize(word + 1, 0);
-        }
-        let mask = 1 << (bit % 64);
-        if value {
-            self.words[word] |= mask;
-        } else {
-            self.words[word] &= !mask;
+    fn put(&mut self, bit: u64, value: bool) {
+        match self.0.iter().position(|set| *set == bit) {
+            None if value => self.0.push(bit),
+            Some(place) if !value => drop(self.0.swap_remove(place)),
+            _ => {}
         }
     }
 }

@@ -651,7 +651,7 @@ impl Transaction {
         let state_of = |candidate: &Candidate| rules.rules[candidate.rule as usize].state.as_ref();
         waiting.sort_by_key(|index| !state_of(&candidates[*index as usize]).is_some_and(|state| state.sets()));
         let source = self.source.as_ref().map(|(state, address)| (&**state, *address));
-        let flow = self.flow_bits.of(rules.generation);
+        let flow = &mut self.flow_bits;
         let mut rounds = STATE_ROUNDS;
         let mut more = true;
         while more && rounds > 0 {

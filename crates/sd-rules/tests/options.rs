@@ -313,3 +313,35 @@ fn refused_rules_are_named_and_cost_no_others() {
     assert!(matches!(RuleSet::from_json(b"{"), Err(LoadError::Json(_))));
     assert!(matches!(RuleSet::from_json(b"{\"version\": 2, \"rules\": []}"), Err(LoadError::Version(2))));
 }
+
+/// A reload in the middle of a connection: bits are known by their names.
+#[test]
+fn bits_of_a_connection_outlive_a_reload() {
+    let set = |first: &str| {
+        let rule = |sid: u32, text: &str, command: &str, silent: bool| {
+            let hex: String = text.bytes().map(|b| format!("{b:02x}")).collect();
+            format!(
+                r#"{{"sid":{sid},"action":"divert","scope":"http","silent":{silent},"options":[
+                {{"kind":"content","buffer":"raw","bytes":"{hex}"}},
+                {{"kind":"flowbits","command":"{command}","bits":["seen"]}}]}}"#
+            )
+        };
+        let rules = [first.to_owned(), rule(1, "first", "set", true), rule(2, "second", "isset", false)];
+        let rules: Vec<String> = rules.into_iter().filter(|rule| !rule.is_empty()).collect();
+        let document = format!(
+            r#"{{"version":1,"service":{{"name":"x","port":9,"protocol":"tcp"}},"rules":[{}]}}"#,
+            rules.join(",")
+        );
+        RuleSet::from_json(document.as_bytes()).unwrap().0
+    };
+    let other = r#"{"sid":9,"action":"alert","scope":"http","options":[
+        {"kind":"content","buffer":"raw","bytes":"00"},{"kind":"flowbits","command":"set","bits":["another"]}]}"#;
+    let (before, after) = (set(""), set(other));
+    let (limits, mut scratch) = (Limits { dst_port: 9, ..Limits::default() }, Scratch::default());
+    let (mut stream, mut matches) = (Transaction::default(), Vec::new());
+    stream.advance(&before, &limits, &mut scratch, b"first\n", true, &mut matches);
+    assert!(matches.is_empty());
+    stream.forget(6);
+    stream.advance(&after, &limits, &mut scratch, b"second\n", true, &mut matches);
+    assert_eq!(matches.iter().map(|m| after.rule(m.rule).sid).collect::<Vec<_>>(), [2]);
+}

@@ -176,7 +176,8 @@ def _explain(path: Path, positions: Positions, item: dict[str, Any]) -> ConfigEr
     match kind:
         case "extra_forbidden":
             line, column = positions.of_key(where)
-            what = "table" if isinstance(given, dict) or (given and isinstance(given, list)) else "key"
+            tables: list[Any] = given if isinstance(given, list) else [given]
+            what = "table" if tables and all(isinstance(one, dict) for one in tables) else "key"
             message = f"unknown {what} {name!r}"
             hint = _alternatives(str(where[-1]), _known_keys(where[:-1]))
         case "missing":

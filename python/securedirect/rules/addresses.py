@@ -69,13 +69,14 @@ def reach(header: Header, raw: bool = False) -> Reach:
 def _one_way(
     source: Addresses, source_ports: Ports, destination: Addresses, destination_ports: Ports, raw: bool
 ) -> Reach:
+    meant = destination
     if raw:
         # A port says which service is meant; the name of its machines only says it again.
         destination = _ours(destination)
         source_ports, destination_ports = _plain(source_ports), _plain(destination_ports)
     if not _holds_server(destination):
         if raw or not (_is_server_fetching(source, destination, destination_ports)):
-            return Reach(f"its destination {describe(destination)} is none of the protected servers")
+            return Reach(f"its destination {describe(meant)} is none of the protected servers")
     elif not _holds_clients(source):
         return Reach(f"only connections from {describe(source)}, which clients are not")
     ports = _ranges(destination_ports)

@@ -422,6 +422,17 @@ static __always_inline int source_allowed(__be32 address)
 	return bpf_map_lookup_elem(&allow, &key) != NULL;
 }
 
+/* Asked once for each connection, so packets of known ones cost nothing. */
+static __always_inline struct sd_listed *listed_source(__be32 address, __u32 service)
+{
+	struct sd_allow_key key = {.prefix_length = 128};
+	struct sd_listed *found;
+
+	mapped(key.address, address);
+	found = bpf_map_lookup_elem(&listed, &key);
+	return found && found->services >> (service & 63) & 1 ? found : NULL;
+}
+
 /* The same source always finds the same honeypot, so that his decoy stays consistent. */
 static __always_inline int choose_honeypot(const struct sd_service *service, __be32 source)
 {
@@ -450,20 +461,31 @@ static __always_inline int new_connection(struct xdp_md *ctx, struct sd_config *
 {
 	struct sd_service *service = &cfg->services[p->service & (SD_SERVICES - 1)];
 	struct sd_attacker *mark = marked_source(p->ip->saddr, p->now);
+	struct sd_listed *list = NULL;
 	struct tcp_options options;
 	__u64 flags = 0, generation;
+	__u32 sid = 0;
 	int server = -1, honeypot = -1;
 	__u32 isn = bpf_ntohl(p->tcp->seq);
 
 	if (source_allowed(p->ip->saddr)) {
 		flags = SD_FLAG_ALLOWED;
 		mark = NULL;
+	} else if (!mark) {
+		list = listed_source(p->ip->saddr, p->service);
 	}
-	if (mark) {
+	if (list) {
+		sid = list->sid;
+		flags = SD_FLAG_LISTED;
+		if (list->divert >> (p->service & 63) & 1)
+			flags |= SD_FLAG_DIVERTED;
+	}
+	if (mark)
+		flags = SD_FLAG_DIVERTED;
+	if (flags & SD_FLAG_DIVERTED) {
 		honeypot = choose_honeypot(service, p->ip->saddr);
 		if (honeypot < 0)
 			return drop(SD_C_DROP_NO_HONEYPOT);
-		flags = SD_FLAG_DIVERTED;
 	} else {
 		server = choose_server(service);
 		if (server < 0)
@@ -501,13 +523,16 @@ static __always_inline int new_connection(struct xdp_md *ctx, struct sd_config *
 	f->mss = options.mss;
 	f->wscale = options.wscale;
 	f->options = options.seen;
-	f->attack_sid = 0;
+	f->attack_sid = sid;
 	f->seal = 0;
 	f->diverted_at = 0;
 	barrier();
 	WRITE_ONCE(bucket->tag[way & (SD_WAYS - 1)], tag);
-	if (mark) {
+	if (list)
+		count(SD_C_NEW_FLOWS_LISTED);
+	if (mark)
 		__sync_fetch_and_add(&mark->connections, 1);
+	if (flags & SD_FLAG_DIVERTED) {
 		count(SD_C_NEW_FLOWS_HONEYPOT);
 		return to_honeypot(cfg, p, f);
 	}

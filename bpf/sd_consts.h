@@ -25,6 +25,7 @@
 #define SD_FLAG_SILENT 0x0040	   /* classic handoff: drop everything, the client must reconnect */
 #define SD_FLAG_MIDSTREAM 0x0080   /* a part of an incomplete request has been forwarded (inspector) */
 #define SD_FLAG_ALLOWED 0x0100	   /* the source is on the allow list: never diverted */
+#define SD_FLAG_LISTED 0x0200	   /* the source is on a rule's list of addresses, and nobody has been told yet */
 #define SD_FLAG_MASK 0xffffULL
 
 /* sd_flow.options: what the client's SYN offered */
@@ -64,6 +65,7 @@ enum sd_counter {
 	SD_C_ARP_REPLIES,
 	SD_C_NEW_FLOWS,
 	SD_C_NEW_FLOWS_HONEYPOT,
+	SD_C_NEW_FLOWS_LISTED,
 	SD_C_FORWARDED,
 	SD_C_FORWARDED_HONEYPOT,
 	SD_C_TO_INSPECTOR,

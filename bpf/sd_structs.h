@@ -117,6 +117,15 @@ struct sd_allow_key {
 	__u8 address[16];
 };
 
+/* Map "listed" (LPM, keys as in "allow"): sources on rules' lists of addresses; one bit for each service. */
+struct sd_listed {
+	__u64 services; /* the list is for these; none: an exception from a larger network */
+	__u64 divert;	/* and for these its sources go to the honeypot */
+	__u32 sid;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct sd_listed) == 24, "ABI");
+
 /* Map "clocks": per CPU; not shared with anybody. */
 struct sd_clock {
 	__u64 jiffies;

@@ -9,7 +9,7 @@ use crate::host::{self, flag, generation, Diversion, Host, Meta};
 use crate::packet::{self, Malformed, Segment, Template, ACK, FIN, MAX_FRAME, PSH, RST};
 use crate::stream::{distance, Refused, Stream};
 use sd_rules::score::{self, Echo};
-use sd_rules::{Action, Limits, Match, PacketFacts, Protocol, RuleSet, RuleState, Scratch, Step, Transaction};
+use sd_rules::{Action, Buffer, Limits, Match, PacketFacts, Protocol, RuleSet, RuleState, Scratch, Step, Transaction};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -370,7 +370,18 @@ impl Core {
             // Positions count from the stream's first byte, also for one that a predecessor knew.
             c.transaction.forget(c.stream.next().wrapping_sub(c.first_byte()) as usize);
         }
+        if owner & flag::LISTED != 0 {
+            host.clear_owner(meta.flow, flag::LISTED);
+            self.report_listed(&c, host);
+        }
         Some(c)
+    }
+
+    /// XDP found the source on a rule's list of addresses: said once for a connection.
+    fn report_listed<H: Host>(&self, c: &Connection, host: &mut H) {
+        let Some(rule) = host.listed(c.flow).and_then(|sid| self.rules[c.service].listed(sid)) else { return };
+        let place = Place { buffer: Buffer::Raw, offset: 0, length: 0 };
+        self.alert(c, Arc::new(Signature::of(rule)), place, false, false, Http::default(), host);
     }
 
     /// Caught in the middle of a request whose beginning only a dead predecessor knew: never guessed.

@@ -16,6 +16,7 @@ pub mod flag {
     pub const SILENT: u64 = 0x0040;
     pub const MIDSTREAM: u64 = 0x0080;
     pub const ALLOWED: u64 = 0x0100;
+    pub const LISTED: u64 = 0x0200;
 }
 
 pub const OPT_SACK: u8 = 1;
@@ -105,6 +106,10 @@ pub trait Host {
     /// The source is marked now; a system call.
     fn marked(&self, source: [u8; 4]) -> bool;
     fn event(&mut self, event: Event);
+    /// The sid of the list that the flow's source is on, where its flag says that it is on one.
+    fn listed(&self, _flow: u32) -> Option<u32> {
+        None
+    }
     /// A request that began to arrive at `since` has been sent: for who wants to know how long they are held.
     fn held(&mut self, _since: u64) {}
     fn count(&self, which: Counter, n: u64);

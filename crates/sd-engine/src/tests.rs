@@ -146,6 +146,10 @@ impl Host for World {
     fn marked(&self, source: [u8; 4]) -> bool {
         self.marked.contains(&source)
     }
+    fn listed(&self, _flow: u32) -> Option<u32> {
+        Some(77)
+    }
+
     fn event(&mut self, event: Event) {
         self.events.push(event);
     }
@@ -181,7 +185,9 @@ fn rules_against(uri: &str) -> Arc<RuleSet> {
             "category": "Web Application Attack", "priority": 1, "action": action, "file": "t.rules", "line": sid,
             "scope": "http", "options": options})
     };
-    let document = serde_json::json!({"version": 1, "services": [], "rules": [
+    let list = serde_json::json!({"gid": 1, "sid": 77, "rev": 2, "msg": "a list", "networks": ["192.0.2.0/24"],
+        "except": [], "priority": 2, "action": "alert"});
+    let document = serde_json::json!({"version": 1, "services": [], "reputation": [list], "rules": [
         rule(1, "divert", vec![content("http_uri", uri)]),
         rule(2, "alert", vec![content("http_uri", "/robots.txt")]),
         rule(3, "divert", vec![content("raw", "EVILBODY")]),
@@ -692,6 +698,20 @@ fn a_verdict_outlives_the_rules_that_gave_it() {
         matches!(diversions[..], [Event::Diversion { reason: Reason::Rule(r), .. }] if r.sid == 1),
         "{diversions:?}"
     );
+}
+
+#[test]
+fn a_source_on_a_list_is_told_once_for_a_connection() {
+    let mut b = Bench::new();
+    let owner = &b.world.flows[&FLOW].owner;
+    owner.set(owner.get() | flag::LISTED);
+    b.segment(0, GOOD, ACK);
+    let told: Vec<_> = b.world.events.iter().filter(|e| matches!(e, Event::Alert { .. })).collect();
+    assert!(matches!(told[..], [Event::Alert { signature, diverted: false, .. }] if signature.sid == 77), "{told:?}");
+    assert_eq!(b.world.flows[&FLOW].owner.get() & flag::LISTED, 0);
+    b.segment(GOOD.len() as u32, GOOD, ACK);
+    assert_eq!(b.world.received(SERVER), [GOOD, GOOD].concat());
+    assert_eq!(b.world.events.len(), 1);
 }
 
 #[test]

@@ -232,6 +232,10 @@ impl Host for QueueHost<'_> {
         }
     }
 
+    fn listed(&self, flow: u32) -> Option<u32> {
+        self.shared.flows.attack_sid(flow)
+    }
+
     fn held(&mut self, since: u64) {
         self.leaving.push(since);
     }

@@ -43,6 +43,8 @@ pub const FLAG_SILENT: u64 = 0x0040;
 pub const FLAG_MIDSTREAM: u64 = 0x0080;
 /// The source is on the allow list.
 pub const FLAG_ALLOWED: u64 = 0x0100;
+/// The source is on a rule's list of addresses, and nobody has been told yet.
+pub const FLAG_LISTED: u64 = 0x0200;
 
 /// The client's SYN offered selective acknowledgements.
 pub const OPT_SACK: u8 = 0x01;
@@ -233,10 +235,11 @@ const _: () = {
 };
 
 /// Names of the director's counters, in the order of `enum sd_counter`.
-pub const COUNTERS: [&str; 25] = [
+pub const COUNTERS: [&str; 26] = [
     "arp_replies",
     "new_flows",
     "new_flows_honeypot",
+    "new_flows_listed",
     "forwarded",
     "forwarded_honeypot",
     "to_inspector",
@@ -379,6 +382,7 @@ mod tests {
             ("SD_FLAG_SILENT", FLAG_SILENT),
             ("SD_FLAG_MIDSTREAM", FLAG_MIDSTREAM),
             ("SD_FLAG_ALLOWED", FLAG_ALLOWED),
+            ("SD_FLAG_LISTED", FLAG_LISTED),
             ("SD_FLAG_MASK", FLAG_MASK),
             ("SD_OPT_SACK", u64::from(OPT_SACK)),
             ("SD_OPT_TIMESTAMPS", u64::from(OPT_TIMESTAMPS)),

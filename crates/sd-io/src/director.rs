@@ -4,6 +4,7 @@
 //! The maps outlive the process: a restarted supervisor finds connections and attackers where they were. What is written
 //! while packets pass is ordered so that XDP never acts on half of it.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -23,7 +24,8 @@ use crate::xdp::{self, Mode, Wanted};
 /// Name of the XDP program; by it a program of before is known.
 pub(crate) const PROGRAM: &str = "securedirect";
 
-const MAPS: [&str; 8] = ["config", "backends", "flows", "attackers", "allow", "xsks", "counters", "inspected"];
+const MAPS: [&str; 9] =
+    ["config", "backends", "flows", "attackers", "allow", "listed", "xsks", "counters", "inspected"];
 
 /// Sizes that are fixed when the maps are made.
 #[derive(Clone, Debug)]
@@ -54,6 +56,16 @@ pub struct MarkedSource {
     pub sid: u32,
 }
 
+/// One network of a rule that is a list of source addresses; `services` and `divert`: one bit for each service.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Listed {
+    pub network: String,
+    pub services: u64,
+    pub divert: u64,
+    pub sid: u32,
+}
+
 /// One connection in the table.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
@@ -80,6 +92,7 @@ pub struct Director {
     inspected: SharedCounters,
     attackers: Attackers,
     allow: Elements,
+    listed: Elements,
 }
 
 fn io_error(step: impl Into<String>, error: &io::Error) -> Error {
@@ -264,6 +277,9 @@ impl Director {
         let attackers = Attackers::open(fd_of("attackers")?)?;
         let allow = fd_of("allow")?.try_clone_to_owned().map_err(|error| io_error("duplicate a descriptor", &error))?;
         let allow = Elements::new(allow, "allow")?;
+        let listed =
+            fd_of("listed")?.try_clone_to_owned().map_err(|error| io_error("duplicate a descriptor", &error))?;
+        let listed = Elements::new(listed, "listed")?;
 
         if config.abi_version() == 0 {
             let keys: [u8; 32] = net::random()?;
@@ -280,6 +296,7 @@ impl Director {
             inspected,
             attackers,
             allow,
+            listed,
             object,
         };
         director.pin(&kept)?;
@@ -394,6 +411,38 @@ impl Director {
         Ok(())
     }
 
+    /// Networks that rules list, instead of those of before. What stays is at no time absent.
+    pub fn set_listed(&self, networks: &[Listed]) -> Result<()> {
+        let mut wanted: HashMap<Vec<u8>, Vec<u8>> = HashMap::with_capacity(networks.len());
+        for listed in networks {
+            let mut value = Vec::with_capacity(24);
+            value.extend_from_slice(&listed.services.to_ne_bytes());
+            value.extend_from_slice(&listed.divert.to_ne_bytes());
+            value.extend_from_slice(&listed.sid.to_ne_bytes());
+            value.extend_from_slice(&[0; 4]);
+            wanted.insert(allow_bytes(&parse_network(&listed.network)?).to_vec(), value);
+        }
+        if wanted.len() > self.listed.max_entries() as usize {
+            let most = self.listed.max_entries();
+            return Err(Error::invalid(format!("rules list {} networks, there is room for {most}", wanted.len())));
+        }
+        for key in self.listed.keys()? {
+            match wanted.get(&key) {
+                None => {
+                    self.listed.delete(&key)?;
+                }
+                Some(value) if self.listed.lookup(&key)?.as_ref() == Some(value) => {
+                    wanted.remove(&key);
+                }
+                Some(_) => {}
+            }
+        }
+        for (key, value) in &wanted {
+            self.listed.update(key, value, false)?;
+        }
+        Ok(())
+    }
+
     /// Describe one machine.
     pub fn set_backend(&self, index: u16, backend: &Backend) -> Result<()> {
         if usize::from(index) >= abi::MAX_BACKENDS {
@@ -499,7 +548,7 @@ impl Director {
     pub fn inspector_fds(&self) -> Vec<(&'static str, RawFd)> {
         self.fds
             .iter()
-            .filter(|(name, _)| !matches!(*name, "allow" | "counters"))
+            .filter(|(name, _)| !matches!(*name, "allow" | "listed" | "counters"))
             .map(|(name, fd)| (*name, fd.as_raw_fd()))
             .collect()
     }

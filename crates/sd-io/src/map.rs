@@ -100,6 +100,10 @@ impl Elements {
         })
     }
 
+    pub(crate) fn max_entries(&self) -> u32 {
+        self.max_entries
+    }
+
     fn check(&self, key: &[u8], value: usize) -> Result<()> {
         if key.len() != self.key_size || value != self.value_size {
             return Err(Error::invalid(format!("the map \"{}\" has other sizes", self.name)));

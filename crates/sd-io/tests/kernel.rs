@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use sd_io::abi;
 use sd_io::adopter::Adopter;
-use sd_io::director::{Director, Options};
+use sd_io::director::{Director, Listed, Options};
 use sd_io::shared::{Backend, Settings, SharedConfig};
 use sd_io::xdp::{Mode, Wanted};
 use sd_io::xsk::{Frame, Xsk};
@@ -285,6 +285,63 @@ fn a_connection_goes_to_its_server_and_an_attacker_to_the_honeypot() {
     director.detach().unwrap();
     director.detach().unwrap();
     assert!(!site.pins.exists());
+}
+
+fn listed(network: &str, services: u64, divert: u64, sid: u32) -> Listed {
+    Listed { network: network.to_owned(), services, divert, sid }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn sources_on_rules_lists_are_told_and_may_be_diverted() {
+    let site = Site::new();
+    let wire = site.wire();
+    let director = Director::load("wire", site.options()).unwrap();
+    configure(&director, &[]);
+    director.attach(Wanted::Auto).unwrap();
+    let to = |mac: [u8; 6]| move |frame: &[u8]| frame[..6] == mac && frame[12..14] == [8, 0];
+    let owner_of = |director: &Director, port: u16| {
+        let flows = director.flow_entries(100);
+        let flow = flows.iter().find(|flow| flow.facts.sport == port).unwrap();
+        (flow.owner & (abi::FLAG_LISTED | abi::FLAG_DIVERTED), flow.attack_sid)
+    };
+
+    director.set_listed(&[listed("192.0.2.0/24", 1, 0, 77), listed("198.51.100.0/24", 1, 1, 78)]).unwrap();
+    wire.send(&segment(41000, SYN, 1000, 0, b""));
+    wire.receive(to(SERVER_MAC)).expect("a listed source's SYN");
+    assert_eq!(owner_of(&director, 41000), (abi::FLAG_LISTED, 77));
+    assert_eq!(counter(&director, "new_flows_listed"), 1);
+
+    // Another service's list; then an exception from a larger network.
+    for (port, lists) in [
+        (41001, vec![listed("192.0.2.0/24", 2, 2, 77)]),
+        (41002, vec![listed("192.0.2.0/24", 1, 1, 77), listed("192.0.2.1", 0, 0, 77)]),
+    ] {
+        director.set_listed(&lists).unwrap();
+        wire.send(&segment(port, SYN, 1000, 0, b""));
+        wire.receive(to(SERVER_MAC)).expect("a SYN that no list is for");
+        assert_eq!(owner_of(&director, port), (0, 0));
+    }
+
+    director.set_listed(&[listed("192.0.2.0/24", 1, 1, 79)]).unwrap();
+    wire.send(&segment(41003, SYN, 1000, 0, b""));
+    wire.receive(to(HONEYPOT_MAC)).expect("a SYN that a list diverts");
+    assert_eq!(owner_of(&director, 41003), (abi::FLAG_LISTED | abi::FLAG_DIVERTED, 79));
+    assert_eq!(counter(&director, "new_flows_honeypot"), 1);
+
+    // The lists outlive the process, and what is allowed is never diverted.
+    drop(director);
+    let director = Director::load("wire", site.options()).unwrap();
+    configure(&director, &[]);
+    director.attach(Wanted::Auto).unwrap();
+    wire.send(&segment(41004, SYN, 1000, 0, b""));
+    wire.receive(to(HONEYPOT_MAC)).expect("a SYN after a restart");
+    configure(&director, &["192.0.2.0/28"]);
+    wire.send(&segment(41005, SYN, 1000, 0, b""));
+    wire.receive(to(SERVER_MAC)).expect("the allowed source's SYN");
+    assert!(director.set_listed(&[listed("192.0.2.1/24", 1, 1, 79)]).is_err());
+    director.set_listed(&[]).unwrap();
+    director.detach().unwrap();
 }
 
 #[test]

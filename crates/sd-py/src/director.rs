@@ -5,7 +5,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use sd_io::abi;
-use sd_io::director::{show_address, Options};
+use sd_io::director::{show_address, Listed, Options};
 use sd_io::shared::{Backend, Settings};
 use sd_io::xdp::{Mode, Wanted};
 
@@ -18,7 +18,7 @@ pub struct Director {
 }
 
 /// Names of the flags in a flow's owner word.
-const FLOW_FLAGS: [(u64, &str); 9] = [
+const FLOW_FLAGS: [(u64, &str); 10] = [
     (abi::FLAG_ESTABLISHED, "established"),
     (abi::FLAG_CLOSED, "closed"),
     (abi::FLAG_DIVERTED, "diverted"),
@@ -28,6 +28,7 @@ const FLOW_FLAGS: [(u64, &str); 9] = [
     (abi::FLAG_SILENT, "silent"),
     (abi::FLAG_MIDSTREAM, "midstream"),
     (abi::FLAG_ALLOWED, "allowed"),
+    (abi::FLAG_LISTED, "listed"),
 ];
 
 fn seconds(ns: f64) -> f64 {
@@ -91,6 +92,13 @@ impl Director {
             inspect,
         };
         self.inner.configure(&settings, &allow).map_err(into_py)
+    }
+
+    /// Networks on rules' lists: (network, services, services that divert, sid), one bit for each service.
+    fn set_listed(&self, py: Python<'_>, networks: Vec<(String, u64, u64, u32)>) -> PyResult<()> {
+        let of = |(network, services, divert, sid)| Listed { network, services, divert, sid };
+        let networks: Vec<Listed> = networks.into_iter().map(of).collect();
+        py.detach(|| self.inner.set_listed(&networks)).map_err(into_py)
     }
 
     #[pyo3(signature = (index, *, kind, address, mac, up, adopt = false, wscale = None, mss = 1460, sack = true,

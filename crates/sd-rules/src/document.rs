@@ -68,6 +68,32 @@ pub struct Document<'a> {
     /// Kept as text: one rule that does not fit the model must not cost the others.
     #[serde(borrow)]
     pub rules: Vec<&'a serde_json::value::RawValue>,
+    /// Rules that are lists of source addresses: XDP looks at those, the matcher names them.
+    #[serde(default)]
+    pub reputation: Vec<Listed>,
+}
+
+/// What events say of a rule that is a list of addresses.
+#[derive(Deserialize)]
+pub struct Listed {
+    #[serde(default = "one")]
+    pub gid: u32,
+    pub sid: u32,
+    #[serde(default)]
+    pub rev: u32,
+    #[serde(default, deserialize_with = "nullable")]
+    pub msg: String,
+    #[serde(default, deserialize_with = "nullable")]
+    pub classtype: String,
+    #[serde(default, deserialize_with = "nullable")]
+    pub category: String,
+    #[serde(default = "three")]
+    pub priority: u8,
+    pub action: Action,
+    #[serde(default, deserialize_with = "nullable")]
+    pub file: String,
+    #[serde(default)]
+    pub line: u32,
 }
 
 #[derive(Deserialize)]

@@ -33,6 +33,23 @@ pub struct RuleMeta {
     pub line: u32,
 }
 
+impl RuleMeta {
+    fn of_list(list: document::Listed) -> RuleMeta {
+        RuleMeta {
+            gid: list.gid,
+            sid: list.sid,
+            rev: list.rev,
+            msg: list.msg,
+            classtype: list.classtype,
+            category: list.category,
+            priority: list.priority,
+            action: list.action,
+            file: list.file,
+            line: list.line,
+        }
+    }
+}
+
 /// The document as a whole cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -80,6 +97,8 @@ pub struct RuleSet {
     decoders: Box<[Option<Action>]>,
     /// Buffers of the head that have a prefilter.
     pub(crate) head_filters: Vec<Buffer>,
+    /// Lists of addresses, which XDP looks at; by sid.
+    listed: HashMap<u32, RuleMeta>,
     stats: RuleSetStats,
 }
 
@@ -125,6 +144,7 @@ impl RuleSet {
         for (sid, action) in document.builtin {
             set.set_decoder(sid, action);
         }
+        set.listed = document.reputation.into_iter().map(|list| (list.sid, RuleMeta::of_list(list))).collect();
         Ok((set, refused))
     }
 
@@ -191,6 +211,11 @@ impl RuleSet {
     /// When `id` is not of this set.
     pub fn rule(&self, id: RuleId) -> &RuleMeta {
         &self.meta[id.0 as usize]
+    }
+
+    /// The rule of this sid that is a list of addresses.
+    pub fn listed(&self, sid: u32) -> Option<&RuleMeta> {
+        self.listed.get(&sid)
     }
 
     pub fn has_packet_rules(&self) -> bool {
@@ -416,6 +441,7 @@ impl Compiler {
             packet_always: self.packet_always,
             packet_rules: self.packet_rules,
             used: self.used,
+            listed: HashMap::new(),
             decoders: Decoder::TABLE.iter().map(|row| row.2).collect(),
             stats: self.stats,
         }

@@ -50,6 +50,7 @@ def overview(status: dict[str, Any]) -> str:
         f"  rules       {rules['loaded']} loaded: {rules['divert']} divert, {rules['alert']} alert"
         + (f" (reloaded {rules['generation'] - 1} times)" if rules.get("generation", 1) > 1 else ""),
         f"  attackers   {status['attackers']} marked sources",
+        f"  listed      {status['listed_networks']:,} networks on rules' lists of addresses",
         f"  held        {_held(status['held'])}",
         "",
     ]

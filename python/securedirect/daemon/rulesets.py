@@ -6,7 +6,9 @@ Also says which part of a changed configuration a reload takes over.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -27,6 +29,9 @@ class Rulesets:
     services: tuple[Service, ...]
     reports: tuple[RuleReport, ...]
     files: tuple[str, ...]
+    listed: tuple[tuple[str, int, int, int], ...] = ()
+    """Networks of rules that are lists of addresses: (network, services, services that divert, sid), the
+    services as bits."""
 
     def collection(self) -> bytes:
         """What the inspector is given: ``{"version": 2, "documents": [one for each service]}``."""
@@ -89,7 +94,27 @@ def load_rulesets(config: Config) -> Rulesets:
         )
         report.raise_if_broken()
         reports.append(report)
-    return Rulesets(config.services, tuple(reports), tuple(str(file) for file in files))
+    listed = listed_networks([report.document for report in reports], config.services)
+    return Rulesets(config.services, tuple(reports), tuple(str(file) for file in files), listed)
+
+
+def listed_networks(
+    documents: Sequence[bytes], services: Sequence[Service]
+) -> tuple[tuple[str, int, int, int], ...]:
+    """The networks that the documents' rules list, each once; what a list leaves out has no services."""
+    found: dict[str, tuple[int, int, int]] = {}
+    for number, (document, service) in enumerate(zip(documents, services, strict=True)):
+        if b'"reputation"' not in document:
+            continue
+        bit = 1 << number
+        for entry in json.loads(document).get("reputation", ()):
+            divert = bit if entry["action"] == "divert" and service.mode == "inspect" else 0
+            for network in entry["networks"]:
+                where, diverted, sid = found.get(network, (0, 0, entry["sid"]))
+                found[network] = (where | bit, diverted | divert, entry["sid"] if divert else sid)
+            for network in entry.get("except", ()):
+                found.setdefault(network, (0, 0, entry["sid"]))
+    return tuple((network, *rest) for network, rest in found.items())
 
 
 def _counts(report: RuleReport) -> dict[str, int]:

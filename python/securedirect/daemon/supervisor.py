@@ -198,6 +198,7 @@ class Supervisor:
                 attacker_expiry=config.attackers.expiry,
                 allow=[str(network) for network in config.attackers.allow],
             )
+            self.director.set_listed(list(self.rules.listed))
             self.pool.activate()
             restored = registry.restore()
         if restored:
@@ -329,6 +330,8 @@ class Supervisor:
                 # Reading tens of thousands of rules takes seconds, in which health checks go on.
                 rules = await asyncio.to_thread(load_rulesets, config)
                 answer = await self.keeper.reload(rules.collection()) if self.keeper else {}
+                with kernel_step("cannot hand the rules' lists of addresses to the kernel"):
+                    self.director.set_listed(list(rules.listed))
             except (ConfigError, HostError) as error:
                 code = EXIT_CONFIG if isinstance(error, ConfigError) else error.exit_code
                 message = str(dataclasses.replace(error, hint=""))
@@ -516,6 +519,7 @@ class Supervisor:
                 "since": timestamp(self.rules_since),
             },
             "attackers": len(self.registry.marks),
+            "listed_networks": len(self.rules.listed),
             "events": {
                 "file": str(self.events.path),
                 "written": self.events.written,

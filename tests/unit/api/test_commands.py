@@ -32,6 +32,7 @@ STATUS: dict[str, Any] = {
     "inspector": {"state": "running", "restarts": 2, "last_exit": "killed by SIGKILL"},
     "rules": {"loaded": 5, "divert": 3, "alert": 2},
     "attackers": 1,
+    "listed_networks": 13554,
     "held": {"requests": 100, "p50_us": 10, "p99_us": None},
     "services": [
         {

@@ -33,6 +33,7 @@ class FakeDirector:
         self.backends: dict[int, dict[str, Any]] = {}
         self.schedules: dict[int, tuple[list[int], list[int]]] = {}
         self.settings: dict[str, Any] = {}
+        self.listed: list[tuple[str, int, int, int]] = []
         self.marks: dict[str, dict[str, Any]] = {}
         self.attached = False
         self._note("load")
@@ -48,6 +49,10 @@ class FakeDirector:
     def configure(self, **settings: Any) -> None:
         self._note("configure")
         self.settings = settings
+
+    def set_listed(self, networks: list[tuple[str, int, int, int]]) -> None:
+        self._note("set_listed")
+        self.listed = networks
 
     def set_backend(self, index: int, **facts: Any) -> None:
         self.log.append("set_backend")

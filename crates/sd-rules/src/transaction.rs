@@ -67,7 +67,8 @@ pub struct Transaction {
     /// Of the body as sent, in `data`: followed up to here.
     body_at: usize,
     has_body: bool,
-    content: Content,
+    /// Once a request had a body.
+    content: Option<Box<Content>>,
     framed: bool,
     deep: bool,
     line_ready: bool,
@@ -183,29 +184,78 @@ impl Judged<'_> {
 impl Transaction {
     /// Makes the value ready for the next request, keeping its memory.
     pub fn reset(&mut self) {
-        self.head.reset();
-        self.buffers.reset();
-        self.content.reset();
-        let mut decoded = std::mem::take(&mut self.decoded);
-        decoded.clear();
-        decoded.shrink_to(8 << 10);
-        let mut candidates = std::mem::take(&mut self.candidates);
-        candidates.clear();
-        candidates.shrink_to(256);
-        let mut states = std::mem::take(&mut self.states);
-        states.clear();
-        states.shrink_to(512);
-        *self = Transaction {
-            head: std::mem::take(&mut self.head),
-            buffers: std::mem::take(&mut self.buffers),
-            content: std::mem::take(&mut self.content),
+        // Each field by its name: a new one is not forgotten, and nothing is moved for each request.
+        let Transaction {
+            head,
+            buffers,
+            body,
+            body_at,
+            has_body,
+            content,
+            framed,
+            deep,
+            line_ready,
+            head_ready,
+            line_scanned,
+            head_scanned,
+            raw_scanned,
+            body_scanned,
+            decoded_scanned,
+            trailer_scanned,
+            parts_scanned,
             decoded,
-            flow_bits: std::mem::take(&mut self.flow_bits),
-            source: self.source.take(),
+            decoded_to,
+            settled,
+            always_added,
+            forgotten,
+            generation,
             candidates,
             states,
-            ..Transaction::default()
-        };
+            found,
+            reported,
+            flow_bits: _,
+            source: _,
+            waiting,
+            spent,
+            calls,
+            overworked,
+            stateless,
+            lines,
+        } = self;
+        head.reset();
+        buffers.reset();
+        if let Some(content) = content {
+            content.reset();
+        }
+        decoded.clear();
+        decoded.shrink_to(8 << 10);
+        candidates.clear();
+        candidates.shrink_to(256);
+        states.clear();
+        states.shrink_to(512);
+        waiting.clear();
+        *body = Body::default();
+        *lines = None;
+        (*found, *reported) = (0, 0);
+        (*spent, *calls, *generation) = (0, 0, 0);
+        (*body_at, *raw_scanned, *body_scanned, *decoded_scanned, *decoded_to, *forgotten) = (0, 0, 0, 0, 0, 0);
+        *parts_scanned = Default::default();
+        for flag in [
+            has_body,
+            framed,
+            deep,
+            line_ready,
+            head_ready,
+            line_scanned,
+            head_scanned,
+            trailer_scanned,
+            settled,
+            always_added,
+            overworked,
+            stateless,
+        ] {
+            *flag = false;
+        }
     }
 
     /// From whom the requests come, and what is remembered of all sources. Once for a connection; a value that is used for
@@ -356,7 +406,10 @@ impl Transaction {
         self.framed = true;
         let mut found = 0;
         self.body.state = self.head.framing(data, &mut |event| found |= event.bit());
-        self.content.start(&self.head, data, self.body.state, &mut |event| found |= event.bit());
+        if self.body.state != BodyState::Done {
+            let content = self.content.get_or_insert_default();
+            content.start(&self.head, data, self.body.state, &mut |event| found |= event.bit());
+        }
         self.found |= found;
         self.body_at = self.head.end;
         self.has_body = self.body.state != BodyState::Done;
@@ -368,7 +421,10 @@ impl Transaction {
         let depth = self.head.end.saturating_add(limits.depth);
         if self.body_at < depth {
             let input = &data[self.body_at.min(data.len())..depth.min(data.len())];
-            let taken = self.content.follow(&mut self.body, input, &mut event);
+            let taken = match &mut self.content {
+                Some(content) => content.follow(&mut self.body, input, &mut event),
+                None => 0,
+            };
             self.body_at += taken;
         }
         if self.body_at >= depth && !matches!(self.body.state, BodyState::Done | BodyState::Unframed) {
@@ -378,7 +434,9 @@ impl Transaction {
         if !self.settled {
             let sent = sent_body(&self.head, self.body.state, self.deep, self.body_at, limits, data);
             let end = self.body.state == BodyState::Done;
-            self.content.advance(sent, limits.depth, end && !self.deep, &mut event);
+            if let Some(content) = &mut self.content {
+                content.advance(sent, limits.depth, end && !self.deep, &mut event);
+            }
         }
         if self.deep && self.body_at < data.len() {
             self.body_at += self.body.follow(&data[self.body_at..], |_, _| {}, &mut event);
@@ -462,7 +520,7 @@ impl Transaction {
 
     /// Bytes of memory that grow with what the client sends, besides the data itself.
     pub fn memory(&self) -> usize {
-        self.content.memory() + self.buffers.memory() + self.decoded.capacity()
+        self.content.as_ref().map_or(0, |content| content.memory()) + self.buffers.memory() + self.decoded.capacity()
     }
 
     /// The oddities found so far, reported or not.
@@ -474,16 +532,17 @@ impl Transaction {
     pub fn readings(&self, limits: &Limits, data: &[u8], buffer: Buffer) -> Vec<Vec<u8>> {
         let sent = sent_body(&self.head, self.body.state, self.deep, self.body_at, limits, data);
         let framed = self.framed && self.has_body && self.head.state == HeadState::Complete;
-        let body = if framed { self.content.body(sent) } else { &[] };
+        let content = self.content.as_deref().filter(|_| framed);
+        let body = content.map_or(&[][..], |content| content.body(sent));
         let one = |bytes: &[u8]| if bytes.is_empty() { Vec::new() } else { vec![bytes.to_vec()] };
         match buffer {
             Buffer::Raw => one(data.get(self.head.start..).unwrap_or_default()),
             Buffer::HttpClientBody => one(body),
             Buffer::HttpClientBodySnort3 => one(&self.decoded),
-            Buffer::HttpTrailer => one(self.content.trailer()),
+            Buffer::HttpTrailer => one(content.map_or(&[], |content| content.trailer())),
             buffer if buffer.is_of_parts() => {
-                let values = self.content.values(buffer, body);
-                (0..).map_while(|index| values.get(index)).map(|(bytes, _)| bytes.to_vec()).collect()
+                let values = content.map(|content| content.values(buffer, body));
+                (0..).map_while(|index| values.as_ref()?.get(index)).map(|(bytes, _)| bytes.to_vec()).collect()
             }
             buffer => (0..self.buffers.forms(buffer))
                 .filter_map(|form| self.buffers.get(data, buffer, form))
@@ -556,18 +615,17 @@ impl Transaction {
             BodyState::Done => self.body_at.min(depth),
             _ => data.len().min(depth),
         };
-        let content = std::mem::take(&mut self.content);
-        let body = if framed && self.has_body {
+        let content = self.content.take();
+        let shown = content.as_deref().filter(|_| framed && self.has_body);
+        let body = shown.map_or(&[][..], |content| {
             content.body(sent_body(&self.head, self.body.state, self.deep, self.body_at, limits, data))
-        } else {
-            &[]
-        };
+        });
         let mut decoded = std::mem::take(&mut self.decoded);
         if rules.used[Buffer::HttpClientBodySnort3 as usize] && when != When::Later {
             self.decoded_to += decode_form(&body[self.decoded_to.min(body.len())..], when == When::End, &mut decoded);
         }
         let raw = data.get(self.head.start..end).unwrap_or_default();
-        let judged = Judged { raw, body, decoded: &decoded, content: framed.then_some(&content), when };
+        let judged = Judged { raw, body, decoded: &decoded, content: shown, when };
         self.judge(rules, limits, scratch, data, &judged, out);
         self.decoded = decoded;
         self.content = content;

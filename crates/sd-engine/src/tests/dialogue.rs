@@ -149,3 +149,24 @@ proptest! {
         prop_assert!(!got.windows(9).any(|w| w.eq_ignore_ascii_case(b"expn root")));
     }
 }
+
+#[test]
+fn a_connection_is_judged_by_the_rules_and_the_ways_of_its_service() {
+    let mail = Service { port: 25, method: Method::Classic, observe: true };
+    let web = config(Method::Adopt).services[0];
+    for (services, rules, diverted) in [
+        (vec![mail, web], vec![mail_rules(), rules()], 1),
+        (vec![mail, Service { observe: true, ..web }], vec![mail_rules(), rules()], 0),
+        (vec![web, mail], vec![mail_rules(), rules()], 0),
+        (vec![mail], vec![rules()], 0),
+    ] {
+        let mut b = Bench::new();
+        let known = services.iter().any(|service| service.port == 80);
+        b.engine = Engine::new(Config { services, ..config(Method::Adopt) }, rules);
+        b.segment(0, EVIL, ACK);
+        b.pass_time(1500);
+        assert_eq!(b.world.diversions().len(), diverted);
+        assert_eq!(b.world.received(SERVER).is_empty(), diverted == 1 || !known);
+        assert_eq!(b.world.counter(Counter::DropStaleFlow), u64::from(!known));
+    }
+}

@@ -46,11 +46,12 @@ lint: build ## Formatters' and linters' opinions, types
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 
-fuzz: rust ## Fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolchain)
+fuzz: build ## Fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolchain)
 	@cargo fuzz --version >/dev/null 2>&1 || { \
 	  echo "cargo-fuzz is missing: cargo install cargo-fuzz, and rustup toolchain install nightly" >&2; exit 1; }
 	@set -e; for target in $$(cargo +nightly fuzz list); do \
-	  echo "fuzzing $$target"; cargo +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); done
+	  echo "fuzzing $$target"; cargo +nightly fuzz run -O "$$target" -- -max_total_time=$(FUZZ_SECONDS) -timeout=20; done
+	$(BIN)/python fuzz/rules_text.py --seconds $(FUZZ_SECONDS)
 
 setup: packages rust $(VENV)/.tools ## Install system packages and the Python environment
 

@@ -13,6 +13,13 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Building the program may take long on a busy machine; that is no test's fault."""
+    for item in items:
+        if "judge" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(func_only=True))
+
+
 @pytest.fixture(scope="session")
 def judge() -> Path:
     """The matcher as a program (crates/sd-rules/examples/judge.rs)."""

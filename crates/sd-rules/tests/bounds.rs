@@ -14,13 +14,15 @@ const BODY: &str = "http_client_body";
 /// Rules that try again at each of many places, as those of published sets do.
 fn costly_rules() -> RuleSet {
     let relative = json!({"relative": true});
-    let rules = (1..200).map(|sid| {
+    let rules = (1..600).map(|sid| {
         let begin = content("http_uri", b"/a", json!({"nocase": true}));
-        let name = content("http_uri", format!("b{sid}=").as_bytes(), json!({"nocase": true, "distance": 0}));
+        let name =
+            content("http_uri", format!("b{}=", sid % 199 + 1).as_bytes(), json!({"nocase": true, "distance": 0}));
         rule(sid, vec![begin, name, content("http_uri", b"never", json!({"distance": 0, "within": 90}))])
     });
-    let heavy = rule(900, vec![content(BODY, b"&msg=", json!({})), pcre(BODY, b"(?:%3C){1000}", relative)]);
-    compile(rules.chain([heavy]).collect())
+    let heavy = (1900..1908)
+        .map(|sid| rule(sid, vec![content(BODY, b"&msg=", json!({})), pcre(BODY, b"(?:%3C){1000}", relative.clone())]));
+    compile(rules.chain(heavy).collect())
 }
 
 #[test]

@@ -147,6 +147,9 @@ impl Host for World {
     fn acknowledged(&self, flow: u32) -> (u32, u64) {
         self.flows[&flow].ack.get()
     }
+    fn first_ack(&self, _flow: u32) -> u32 {
+        77
+    }
     fn set_diversion(&self, flow: u32, diversion: Diversion) {
         self.flows[&flow].diversion.set(Some(diversion));
     }

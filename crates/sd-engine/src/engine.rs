@@ -468,7 +468,7 @@ impl Core {
             return Disposition::Consumed;
         }
         if self.rules[c.service].has_packet_rules() && segment.length > 0 {
-            if let Judged::Divert(reason, place) = self.judge_segment(c, payload, segment, host) {
+            if let Judged::Divert(reason, place) = self.judge_segment(c, frame, segment, host) {
                 self.divert(c, now, reason, place, host);
                 return Disposition::Consumed;
             }
@@ -537,22 +537,21 @@ impl Core {
         true
     }
 
-    fn judge_segment<H: Host>(
-        &mut self,
-        c: &mut Connection,
-        payload: &[u8],
-        segment: &Segment,
-        host: &mut H,
-    ) -> Judged {
+    fn judge_segment<H: Host>(&mut self, c: &mut Connection, frame: &[u8], segment: &Segment, host: &mut H) -> Judged {
+        let header = &frame[packet::ETH..segment.payload];
         let facts = PacketFacts {
-            payload,
+            payload: &frame[segment.payload..segment.payload + segment.length],
             flags: segment.flags,
             seq: segment.seq,
             ack: segment.ack,
+            window: u16::from_be_bytes([header[packet::IP + 14], header[packet::IP + 15]]),
+            src_port: c.template.client_port(),
             dst_port: self.config.services[c.service].port,
+            ip: &header[..packet::IP],
+            ..PacketFacts::default()
         };
         self.matches.clear();
-        sd_rules::judge_packet(&self.rules[c.service], &mut self.scratch, &facts, &mut self.matches);
+        c.transaction.judge_packet(&self.rules[c.service], &mut self.scratch, &facts, &mut self.matches);
         self.report(c, Http::default(), host)
     }
 
@@ -690,6 +689,7 @@ impl Core {
                 return Judged::Forward(c.stream.next());
             }
             self.matches.clear();
+            self.limits[c.service].src_port = c.template.client_port();
             let step = c.transaction.advance(
                 &self.rules[c.service],
                 &self.limits[c.service],
@@ -699,7 +699,7 @@ impl Core {
                 &mut self.matches,
             );
             if !self.matches.is_empty() {
-                let http = summary(&c.transaction, c.stream.request());
+                let http = Http::of(&c.transaction.summary(c.stream.request()));
                 if let Judged::Divert(reason, place) = self.report(c, http, host) {
                     host.count(Counter::RequestsInspected, 1);
                     return Judged::Divert(reason, place);
@@ -769,7 +769,7 @@ impl Core {
         if self.matches.is_empty() {
             return Judged::Forward(c.stream.sent());
         }
-        let http = summary(&c.transaction, c.stream.request());
+        let http = Http::of(&c.transaction.summary(c.stream.request()));
         let judged = self.report(c, http, host);
         if matches!(judged, Judged::Divert(..)) {
             host.count(Counter::RequestsInspected, 1);
@@ -1178,20 +1178,6 @@ fn flow_id(meta: Meta, facts: &host::Facts) -> u64 {
     let mut hasher = siphasher::sip::SipHasher13::new_with_keys(facts.created, u64::from(facts.client_isn));
     hasher.write_u64(u64::from(meta.flow) << 16 | u64::from(meta.generation));
     hasher.finish() & ((1 << 53) - 1)
-}
-
-fn summary(transaction: &Transaction, data: &[u8]) -> Http {
-    fn text(bytes: &[u8]) -> String {
-        String::from_utf8_lossy(&bytes[..bytes.len().min(2048)]).into_owned()
-    }
-    let s = transaction.summary(data);
-    Http {
-        method: text(s.method),
-        uri: text(s.uri),
-        host: text(s.host),
-        protocol: text(s.protocol),
-        user_agent: text(s.user_agent),
-    }
 }
 
 fn send_range<H: Host>(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the engine reports; the inspector writes it as EVE JSON.
 
-use sd_rules::{Buffer, RuleMeta};
+use sd_rules::{Buffer, RequestSummary, RuleMeta};
 use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,22 @@ pub struct Http {
     pub host: String,
     pub protocol: String,
     pub user_agent: String,
+}
+
+impl Http {
+    /// What an event says of a request; the longest URIs are cut.
+    pub fn of(request: &RequestSummary<'_>) -> Http {
+        fn text(bytes: &[u8]) -> String {
+            String::from_utf8_lossy(&bytes[..bytes.len().min(2048)]).into_owned()
+        }
+        Http {
+            method: text(request.method),
+            uri: text(request.uri),
+            host: text(request.host),
+            protocol: text(request.protocol),
+            user_agent: text(request.user_agent),
+        }
+    }
 }
 
 /// What an event says of a rule. Events and verdicts outlive the rule set that they come from, so they own it.

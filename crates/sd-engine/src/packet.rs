@@ -268,6 +268,10 @@ impl Template {
         t
     }
 
+    pub fn client_port(&self) -> u16 {
+        u16::from_be_bytes([self.ports[0], self.ports[1]])
+    }
+
     pub fn set_source_mac(&mut self, mac: [u8; 6]) {
         self.source_mac = mac;
     }

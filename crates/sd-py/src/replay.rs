@@ -9,7 +9,7 @@ use std::sync::Arc;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use sd_inspector::replay::Options;
+use sd_inspector::replay::{unfinished_checksums, Options, Rules};
 use sd_rules::http::decoder::GID;
 use sd_rules::{Action, Decoder, Limits, Profile, RuleSet, Scratch, Step, Transaction};
 
@@ -17,16 +17,26 @@ fn compile(document: &[u8]) -> PyResult<RuleSet> {
     RuleSet::from_json(document).map(|(rules, _)| rules).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
-/// Judge a capture; `emit` gets each event as a line of JSON. Returns the summary as JSON.
+/// Judge a capture by the director's rules and by those for captures; `emit` gets each event as a line of JSON. Returns the
+/// summary as JSON.
 #[pyfunction]
-#[pyo3(signature = (file, rules, options, emit))]
-pub fn replay(py: Python<'_>, file: PathBuf, rules: &[u8], options: &[u8], emit: Py<PyAny>) -> PyResult<String> {
+#[pyo3(signature = (file, rules, capture_rules, options, emit))]
+pub fn replay(
+    py: Python<'_>,
+    file: PathBuf,
+    rules: &[u8],
+    capture_rules: &[u8],
+    options: &[u8],
+    emit: Py<PyAny>,
+) -> PyResult<String> {
     let options: Options = serde_json::from_slice(options).map_err(|error| PyValueError::new_err(error.to_string()))?;
-    let file = BufReader::with_capacity(1 << 20, File::open(file)?);
+    let open = || File::open(&file).map(|file| BufReader::with_capacity(1 << 20, file));
+    let (first, second) = (open()?, open()?);
     py.detach(|| {
-        let rules = Arc::new(compile(rules)?);
+        let rules = Rules { live: Arc::new(compile(rules)?), capture: Arc::new(compile(capture_rules)?) };
         let mut failed = None;
-        let summary = sd_inspector::replay::replay(file, rules, &options, &mut |event| {
+        let forgiven = unfinished_checksums(first).map_err(PyValueError::new_err)?;
+        let summary = sd_inspector::replay::replay(second, rules, &options, forgiven, &mut |event| {
             let line = event.to_string();
             Python::attach(|py| {
                 // A signal (Ctrl-C) or a reader that has gone ends it.

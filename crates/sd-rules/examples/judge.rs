@@ -8,7 +8,7 @@
 use std::io::{BufRead, BufWriter, Write};
 use std::sync::Arc;
 
-use sd_rules::{judge_packet, Limits, PacketFacts, RuleSet, RuleState, Scratch, Step, Transaction};
+use sd_rules::{Limits, PacketFacts, RuleSet, RuleState, Scratch, Step, Transaction};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args_os().skip(1);
@@ -29,8 +29,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // Each line is a source of its own.
         let mut transaction = Transaction::default();
         transaction.set_source(&Arc::new(RuleState::new(1024)), 1);
-        let facts = PacketFacts { payload: &stream, flags: 0x18, seq: 1, ack: 1, dst_port: limits.dst_port };
-        judge_packet(&rules, &mut scratch, &facts, &mut found);
+        let facts = PacketFacts {
+            payload: &stream,
+            flags: 0x18,
+            seq: 1,
+            ack: 1,
+            dst_port: limits.dst_port,
+            ..PacketFacts::default()
+        };
+        transaction.judge_packet(&rules, &mut scratch, &facts, &mut found);
         let mut rest = stream.as_slice();
         loop {
             transaction.reset();

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::document::{self, Base, ByteOperator, Endian, MathOperator, Number};
+use crate::document::{self, Base, ByteOperator, Dialect, Endian, MathOperator, Number};
 
 /// Values that one rule can take from a request.
 pub const VARIABLES: usize = 8;
@@ -79,7 +79,7 @@ impl Field {
         let bytes = names.value(&field.bytes)?;
         if let Value::Fixed(count) = bytes {
             let most = if field.base.is_some() { 23 } else { 8 };
-            if !(0..=most).contains(&count) || count == 0 && field.base.is_none() {
+            if !(0..=most).contains(&count) {
                 return Err(format!("a number of {count} bytes"));
             }
         }
@@ -161,6 +161,8 @@ pub struct Jump {
     align: i64,
     from: document::JumpFrom,
     post_offset: Value,
+    /// A jump in front of the buffer goes to its beginning (Suricata) or fails.
+    clamp: bool,
 }
 
 /// What an option comes to.
@@ -182,13 +184,14 @@ impl ByteOption {
         })
     }
 
-    pub fn jump(option: &document::ByteJump, names: &Names) -> Result<ByteOption, String> {
+    pub fn jump(option: &document::ByteJump, dialect: Dialect, names: &Names) -> Result<ByteOption, String> {
         Ok(ByteOption::Jump(Box::new(Jump {
             field: Field::new(&option.field, names)?,
             multiplier: option.multiplier.unwrap_or(1),
             align: option.align.unwrap_or(0),
             from: option.from,
             post_offset: option.post_offset.as_ref().map_or(Ok(Value::Fixed(0)), |offset| names.value(offset))?,
+            clamp: dialect == Dialect::Suricata,
         })))
     }
 
@@ -274,6 +277,7 @@ impl ByteOption {
                     document::JumpFrom::End => buffer.len(),
                 };
                 let place = (base as i64).saturating_add(distance).saturating_add(jump.post_offset.get(variables));
+                let place = if jump.clamp { place.max(0) } else { place };
                 match usize::try_from(place) {
                     Ok(place) if place <= buffer.len() => Came::To(place),
                     Ok(_) if !complete => Came::Behind,

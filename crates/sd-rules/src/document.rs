@@ -55,6 +55,8 @@ pub enum Action {
     /// An alert; several different ones of one source divert ([`crate::score`]).
     Score,
     Alert,
+    /// What it matches is let through: other rules say nothing of it.
+    Pass,
 }
 
 #[derive(Deserialize)]
@@ -123,10 +125,82 @@ pub struct Rule {
     pub dst_ports: Option<Vec<(u16, u16)>>,
     #[serde(default)]
     pub dst_ports_negated: bool,
+    /// The client's ports; none: any.
+    #[serde(default)]
+    pub src_ports: Option<Vec<(u16, u16)>>,
+    /// The clients; none: any.
+    #[serde(default)]
+    pub sources: Option<Networks>,
+    /// It has no options on purpose: whatever its header allows matches.
+    #[serde(default)]
+    pub every: bool,
+    /// For captures: what the header says besides, and of what the rule is asked.
+    #[serde(default)]
+    pub view: Option<ViewTest>,
     /// It only changes bits and is never reported.
     #[serde(default)]
     pub silent: bool,
     pub options: Vec<RuleOption>,
+}
+
+/// What a rule for captures is asked of: both directions, every protocol, with the addresses that are there.
+#[derive(Deserialize)]
+pub struct ViewTest {
+    pub unit: UnitKind,
+    /// Of `stream`: single packets are judged, too.
+    #[serde(default)]
+    pub packets: bool,
+    /// Only connections with HTTP.
+    #[serde(default)]
+    pub http: bool,
+    #[serde(default)]
+    pub protocol: Option<u8>,
+    #[serde(default)]
+    pub from: Option<Networks>,
+    #[serde(default)]
+    pub to: Option<Networks>,
+    #[serde(default)]
+    pub from_ports: Option<Vec<(u16, u16)>>,
+    #[serde(default)]
+    pub to_ports: Option<Vec<(u16, u16)>>,
+    /// Either end may be the source.
+    #[serde(default)]
+    pub both: bool,
+    /// Whose packets: the client's or the server's; none: both.
+    #[serde(default)]
+    pub client: Option<bool>,
+    #[serde(default)]
+    pub established: Option<bool>,
+    /// Ends what it matches: nothing of the connection is judged after it.
+    #[serde(default)]
+    pub drop: bool,
+    /// It acts without being told.
+    #[serde(default)]
+    pub silent: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnitKind {
+    /// HTTP requests.
+    Request,
+    /// Every packet.
+    Packet,
+    /// The first packet of each direction of a connection.
+    Once,
+    /// The bytes of a connection, in order.
+    Stream,
+    /// Only bytes in order, never a packet's.
+    Reassembled,
+}
+
+/// Addresses: in one of the first networks (none: any) and in none of the others.
+#[derive(Deserialize)]
+pub struct Networks {
+    #[serde(rename = "in")]
+    pub within: Vec<String>,
+    #[serde(rename = "not")]
+    pub without: Vec<String>,
 }
 
 /// Whose meaning a rule's options have.
@@ -192,6 +266,29 @@ pub enum RuleOption {
     Seq {
         value: u32,
     },
+    /// A number of the IP or TCP header.
+    Header {
+        field: HeaderField,
+        #[serde(flatten)]
+        comparison: Comparison,
+    },
+    /// Letters M (more fragments), D (do not fragment), R (reserved), with the modes of `flags`.
+    Fragbits {
+        set: String,
+        #[serde(default, deserialize_with = "nullable")]
+        mode: String,
+    },
+    /// The IP header has this option; 256: any.
+    Ipopts {
+        value: u16,
+    },
+    Sameip,
+    #[serde(rename = "stream_size")]
+    StreamSize {
+        side: StreamSide,
+        #[serde(flatten)]
+        comparison: Comparison,
+    },
     /// Bits of the connection.
     Flowbits {
         command: BitCommand,
@@ -230,6 +327,26 @@ pub enum RuleOption {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
+pub enum HeaderField {
+    Ttl,
+    Tos,
+    Id,
+    Protocol,
+    Fragoffset,
+    Window,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StreamSide {
+    Client,
+    Server,
+    Both,
+    Either,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum BitCommand {
     Set,
     Unset,
@@ -251,6 +368,16 @@ pub struct CountOption {
     pub count: u32,
     pub seconds: u32,
     pub track: Track,
+    /// Matches with a port that has been counted do not count.
+    #[serde(default)]
+    pub unique: Option<Port>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Port {
+    Source,
+    Destination,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -262,12 +389,18 @@ pub enum CountKind {
     Both,
     /// Each after the first `count`.
     Filter,
+    /// Each of the first `count`: how often to tell, never whether it matches. For captures only.
+    Limit,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Track {
     Source,
+    /// For captures; a service has one address.
+    Destination,
+    /// From this source to this destination.
+    Both,
     /// Of all sources together.
     All,
 }
@@ -492,6 +625,8 @@ pub enum Operator {
     AtLeast,
     #[serde(rename = "<>")]
     Between,
+    #[serde(rename = "!=")]
+    Not,
 }
 
 impl Comparison {
@@ -503,6 +638,7 @@ impl Comparison {
             Operator::Greater => length > value,
             Operator::AtMost => length <= value,
             Operator::AtLeast => length >= value,
+            Operator::Not => length != value,
             Operator::Between => length > value && length < self.high.unwrap_or(u32::MAX) as usize,
         }
     }

@@ -21,15 +21,17 @@ pub mod score;
 mod shown;
 mod state;
 mod transaction;
+mod view;
 
 pub use document::{Action, Protocol, Service};
 pub use http::decoder::Decoder;
 pub use http::Profile;
-pub use packet::{judge_packet, PacketFacts};
+pub use packet::PacketFacts;
 pub use ruleset::{LoadError, RuleMeta, RuleSet, RuleSetStats};
 pub use shown::{show, Shown};
 pub use state::RuleState;
 pub use transaction::{RequestSummary, Scratch, Step, Transaction};
+pub use view::{number, Unit, View};
 
 /// Names one rule of a [`RuleSet`]; stable as long as the set lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,6 +77,8 @@ pub enum Buffer {
     HttpFileName,
     /// Contents of the parts.
     HttpFileData,
+    /// Each header line by itself, `Name: value`, Cookie too; of all lines one has to match.
+    HttpRequestHeader,
     /// In documents only: Snort 3's name for what the others call `http_client_body`.
     HttpRawBody,
     /// [`Buffer::HttpUri`] as Snort 2 reads it: backslashes are slashes and runs of slashes one, in the query too; also
@@ -100,7 +104,7 @@ pub enum Buffer {
 
 impl Buffer {
     /// Number of buffers; each `Buffer as usize` is below it.
-    pub const COUNT: usize = 33;
+    pub const COUNT: usize = 34;
 
     pub const ALL: [Buffer; Self::COUNT] = [
         Buffer::Raw,
@@ -129,6 +133,7 @@ impl Buffer {
         Buffer::HttpPartName,
         Buffer::HttpFileName,
         Buffer::HttpFileData,
+        Buffer::HttpRequestHeader,
         Buffer::HttpRawBody,
         Buffer::HttpUriSnort2,
         Buffer::HttpUriSnort3,
@@ -167,6 +172,7 @@ impl Buffer {
             Buffer::HttpPartName => "http_part_name",
             Buffer::HttpFileName => "http_file_name",
             Buffer::HttpFileData => "http_file_data",
+            Buffer::HttpRequestHeader => "http_request_header",
             Buffer::HttpRawBody => "http_raw_body",
         }
     }
@@ -204,7 +210,7 @@ pub struct Match {
 }
 
 /// Bounds of what is inspected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Body bytes (as sent) that are judged.
     pub depth: usize,
@@ -213,10 +219,14 @@ pub struct Limits {
     pub max_headers: usize,
     /// Port that the request was sent to, for rules that name ports.
     pub dst_port: u16,
+    /// The client's port.
+    pub src_port: u16,
+    /// In a capture: where the request stands.
+    pub view: Option<View>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { depth: 1 << 20, max_head: 64 << 10, max_headers: 1024, dst_port: 80 }
+        Limits { depth: 1 << 20, max_head: 64 << 10, max_headers: 1024, dst_port: 80, src_port: 0, view: None }
     }
 }

@@ -1,22 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Rules on single TCP segments: sizes, flags and numbers that the reassembled stream no longer shows.
 
-use crate::document::Comparison;
+use crate::document::{Comparison, HeaderField, StreamSide};
+use crate::http::decoder::Oddities;
 use crate::matcher::{Budget, PartState, Status, WORK, WORK_PER_BYTE};
 use crate::prefilter::Found;
-use crate::ruleset::{Rule, RuleSet};
+use crate::ruleset::RuleSet;
 use crate::transaction::Scratch;
+use crate::view::View;
 use crate::{Buffer, Match, RuleId};
 
 /// What a segment shows besides the stream.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct PacketFacts<'a> {
     pub payload: &'a [u8],
     /// As in the TCP header: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128.
     pub flags: u8,
     pub seq: u32,
     pub ack: u32,
+    pub window: u16,
+    pub src_port: u16,
     pub dst_port: u16,
+    /// The IP header with its options; empty: not known.
+    pub ip: &'a [u8],
+    /// Bytes of payload that the client and the server have sent so far.
+    pub sent: (u64, u64),
+    /// In a capture.
+    pub view: Option<&'a View>,
 }
 
 pub(crate) enum PacketTest {
@@ -24,6 +34,78 @@ pub(crate) enum PacketTest {
     Flags(FlagsTest),
     Ack(u32),
     Seq(u32),
+    Header(HeaderField, Comparison),
+    FragmentBits(FlagsTest),
+    IpOption(u16),
+    SameAddress,
+    StreamSize(StreamSide, Comparison),
+}
+
+impl PacketTest {
+    fn holds(&self, facts: &PacketFacts<'_>) -> bool {
+        let ip = facts.ip;
+        let version = ip.first().map_or(0, |byte| byte >> 4);
+        let word = |at: usize| ip.get(at..at + 2).map(|pair| usize::from(u16::from_be_bytes([pair[0], pair[1]])));
+        match self {
+            PacketTest::Size(comparison) => comparison.holds(facts.payload.len()),
+            PacketTest::Flags(flags) => flags.holds(facts.flags),
+            PacketTest::Ack(value) => facts.ack == *value,
+            PacketTest::Seq(value) => facts.seq == *value,
+            PacketTest::Header(HeaderField::Window, comparison) => comparison.holds(usize::from(facts.window)),
+            PacketTest::Header(field, comparison) => {
+                let byte = |at: usize| ip.get(at).map(|byte| usize::from(*byte));
+                let value = match (field, version) {
+                    (HeaderField::Ttl, 4) => byte(8),
+                    (HeaderField::Ttl, 6) => byte(7),
+                    (HeaderField::Protocol, 4) => byte(9),
+                    (HeaderField::Protocol, 6) => byte(6),
+                    (HeaderField::Tos, 4) => byte(1),
+                    (HeaderField::Tos, 6) => word(0).map(|word| word >> 4 & 0xff),
+                    (HeaderField::Id, 4) => word(4),
+                    (HeaderField::Fragoffset, 4) => word(6).map(|word| word & 0x1fff),
+                    _ => None,
+                };
+                value.is_some_and(|value| comparison.holds(value))
+            }
+            PacketTest::FragmentBits(bits) => {
+                version == 4 && word(6).is_some_and(|word| bits.holds((word >> 13) as u8))
+            }
+            PacketTest::IpOption(wanted) => version == 4 && has_option(ip.get(20..).unwrap_or_default(), *wanted),
+            PacketTest::SameAddress => match version {
+                4 => ip.len() >= 20 && ip[12..16] == ip[16..20],
+                6 => ip.len() >= 40 && ip[8..24] == ip[24..40],
+                _ => false,
+            },
+            PacketTest::StreamSize(side, comparison) => {
+                let (client, server) = (facts.sent.0 as usize, facts.sent.1 as usize);
+                match side {
+                    StreamSide::Client => comparison.holds(client),
+                    StreamSide::Server => comparison.holds(server),
+                    StreamSide::Both => comparison.holds(client) && comparison.holds(server),
+                    StreamSide::Either => comparison.holds(client) || comparison.holds(server),
+                }
+            }
+        }
+    }
+}
+
+/// Whether IP options have one with this number; 256: one that is more than padding.
+fn has_option(mut options: &[u8], wanted: u16) -> bool {
+    while let [kind, rest @ ..] = options {
+        if wanted == u16::from(*kind) || wanted == 256 && *kind > 1 {
+            return true;
+        }
+        let size = match kind {
+            0 => return false,
+            1 => 1,
+            _ => usize::from(*rest.first().unwrap_or(&0)),
+        };
+        if size == 0 || size > options.len() {
+            return false;
+        }
+        options = &options[size..];
+    }
+    false
 }
 
 pub(crate) struct FlagsTest {
@@ -55,6 +137,17 @@ impl FlagsTest {
         Ok(FlagsTest { set: flag_bits(set)?, mask: !flag_bits(mask)?, mode })
     }
 
+    /// The same of an IP header's bits.
+    pub fn of_fragments(set: &str, mode: &str) -> Result<FlagsTest, String> {
+        let set = set.chars().try_fold(0, |bits, letter| match letter.to_ascii_uppercase() {
+            'M' => Ok(bits | 1),
+            'D' => Ok(bits | 2),
+            'R' => Ok(bits | 4),
+            other => Err(format!("fragbits: unknown bit {other:?}")),
+        })?;
+        Ok(FlagsTest { set, ..FlagsTest::new("", mode, "")? })
+    }
+
     fn holds(&self, flags: u8) -> bool {
         let flags = flags & self.mask;
         match self.mode {
@@ -84,17 +177,6 @@ fn flag_bits(text: &str) -> Result<u8, String> {
     })
 }
 
-impl Rule {
-    fn packet_tests_hold(&self, facts: &PacketFacts<'_>) -> bool {
-        self.tests.iter().all(|test| match test {
-            PacketTest::Size(comparison) => comparison.holds(facts.payload.len()),
-            PacketTest::Flags(flags) => flags.holds(facts.flags),
-            PacketTest::Ack(value) => facts.ack == *value,
-            PacketTest::Seq(value) => facts.seq == *value,
-        })
-    }
-}
-
 /// The candidates of a segment, which has few.
 struct Segment<'a>(&'a mut Vec<u32>);
 
@@ -111,11 +193,15 @@ impl Found for Segment<'_> {
 /// So few rules are asked directly: their tests of size and flags cost less than a look at the payload.
 const FEW: usize = 8;
 
-/// Judges one segment by the rules of scope `packet`; appends each rule that matches once.
-pub fn judge_packet(rules: &RuleSet, scratch: &mut Scratch, facts: &PacketFacts<'_>, out: &mut Vec<Match>) {
-    if !rules.has_packet_rules() {
-        return;
-    }
+/// The rules of scope `packet` that match one segment but for their state, in the order of their numbers. Returns the
+/// built-in rules about bounds that were reached.
+pub(crate) fn matching(
+    rules: &RuleSet,
+    scratch: &mut Scratch,
+    facts: &PacketFacts<'_>,
+    source: Option<u128>,
+    mut found: impl FnMut(Match),
+) -> Oddities {
     let candidates = scratch.packet_candidates();
     candidates.clear();
     if rules.packet_rules.len() <= FEW {
@@ -130,12 +216,17 @@ pub fn judge_packet(rules: &RuleSet, scratch: &mut Scratch, facts: &PacketFacts<
     let mut bounds = 0;
     'candidates: for &id in candidates.iter() {
         let rule = &rules.rules[id as usize];
-        if rule.ports.as_ref().is_some_and(|ports| !ports.allow(facts.dst_port)) || !rule.packet_tests_hold(facts) {
+        if !rule.allows(facts.src_port, facts.dst_port, source) || !rule.tests.iter().all(|test| test.holds(facts)) {
             continue;
+        }
+        if let (Some(test), Some(view)) = (&rule.view, facts.view) {
+            if !test.admits(view) || facts.payload.is_empty() && !rule.parts.is_empty() {
+                continue;
+            }
         }
         let mut budget = Budget::new(facts.payload.len(), 0, left);
         let mut place = (0, 0);
-        for part in &rule.parts {
+        for (index, part) in rule.parts.iter().enumerate() {
             let mut state = PartState::default();
             part.advance(&mut state, facts.payload, true, &mut budget);
             left = budget.left();
@@ -148,11 +239,13 @@ pub fn judge_packet(rules: &RuleSet, scratch: &mut Scratch, facts: &PacketFacts<
             if state.status != Status::Matched {
                 continue 'candidates;
             }
-            place = state.place;
+            if index == rule.place {
+                place = state.place;
+            }
         }
-        out.push(Match { rule: RuleId(id), buffer: Buffer::Raw, offset: place.0, len: place.1 });
+        found(Match { rule: RuleId(id), buffer: Buffer::Raw, offset: place.0, len: place.1 });
     }
-    rules.push_decoders(bounds, out);
+    bounds
 }
 
 #[cfg(test)]

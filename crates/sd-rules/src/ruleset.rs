@@ -2,6 +2,7 @@
 //! Compiles a rule document into the form that the matcher runs.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::bytes::{ByteOption, Names};
@@ -13,6 +14,7 @@ use crate::packet::{FlagsTest, PacketTest};
 use crate::pcre::Expression;
 use crate::prefilter::{frequency, Prefilter, PrefilterBuilder};
 use crate::state::{name_of, Bits, StateOptions, Which};
+use crate::view::{Networks, ViewTest};
 use crate::{Buffer, Match, RuleId};
 
 /// Options of one rule; real rules have up to thirty.
@@ -72,6 +74,8 @@ pub struct RuleSetStats {
     pub always: usize,
     /// Rules judged on single segments.
     pub packet: usize,
+    /// Rules that let through what they match.
+    pub pass: usize,
     /// Expressions that need the backtracking engine.
     pub backtracking: usize,
 }
@@ -110,6 +114,33 @@ pub(crate) struct Rule {
     pub place: usize,
     pub tests: Vec<PacketTest>,
     pub state: Option<Box<StateOptions>>,
+    /// The client's ports.
+    pub client_ports: Option<Box<Ports>>,
+    pub clients: Option<Box<Networks>>,
+    /// For captures.
+    pub view: Option<Box<ViewTest>>,
+    /// What it matches is let through.
+    pub pass: bool,
+}
+
+impl Rule {
+    /// What the header says of a connection; `source`: the client's address, as [`crate::Transaction`] was told it.
+    pub fn allows(&self, client: u16, service: u16, source: Option<u128>) -> bool {
+        self.ports.as_ref().is_none_or(|ports| ports.allow(service))
+            && self.client_ports.as_ref().is_none_or(|ports| ports.allow(client))
+            && self
+                .clients
+                .as_ref()
+                .is_none_or(|clients| source.is_some_and(|source| clients.hold(address(source), None)))
+    }
+}
+
+/// IPv4 addresses are told as their 32 bits, others as they are.
+fn address(source: u128) -> IpAddr {
+    match u32::try_from(source) {
+        Ok(v4) => IpAddr::V4(v4.into()),
+        Err(_) => IpAddr::V6(source.into()),
+    }
 }
 
 pub(crate) struct Ports {
@@ -222,8 +253,31 @@ impl RuleSet {
         self.stats.packet > 0
     }
 
+    pub(crate) fn has_pass_rules(&self) -> bool {
+        self.stats.pass > 0
+    }
+
     pub fn stats(&self) -> RuleSetStats {
         self.stats
+    }
+
+    fn view(&self, id: RuleId) -> Option<&ViewTest> {
+        self.rules.get(id.0 as usize)?.view.as_deref()
+    }
+
+    /// For captures: it ends what it matches.
+    pub fn drops(&self, id: RuleId) -> bool {
+        self.view(id).is_some_and(|view| view.drop)
+    }
+
+    /// For captures: it acts without being told.
+    pub fn is_silent(&self, id: RuleId) -> bool {
+        self.view(id).is_some_and(|view| view.silent)
+    }
+
+    /// For captures: what it matches says something of the whole connection.
+    pub fn of_connection(&self, id: RuleId) -> bool {
+        self.view(id).is_some_and(ViewTest::of_connection)
     }
 
     /// The built-in rule of `decoder`; None when it is not reported.
@@ -291,6 +345,10 @@ impl Compiler {
         };
         let mut variables: HashMap<Buffer, Names> = HashMap::new();
         for option in rule.options {
+            if let Some(test) = packet_test(&option)? {
+                tests.push(test);
+                continue;
+            }
             match &option {
                 RuleOption::Content(content) if content.bytes.is_empty() => return Err("content: empty".into()),
                 RuleOption::Content(content) if !content.negated => {
@@ -306,22 +364,6 @@ impl Compiler {
                 }
                 RuleOption::Pcre(pcre) if !pcre.negated => {
                     first_positive.get_or_insert(rule.dialect.buffer(pcre.buffer));
-                }
-                RuleOption::Dsize(comparison) => {
-                    tests.push(PacketTest::Size(checked(*comparison)?));
-                    continue;
-                }
-                RuleOption::Flags { set, mode, mask } => {
-                    tests.push(PacketTest::Flags(FlagsTest::new(set, mode, mask)?));
-                    continue;
-                }
-                RuleOption::Ack { value } => {
-                    tests.push(PacketTest::Ack(*value));
-                    continue;
-                }
-                RuleOption::Seq { value } => {
-                    tests.push(PacketTest::Seq(*value));
-                    continue;
                 }
                 RuleOption::Flowbits { command, bits, any } => {
                     let which = Which::Flow(bits.iter().map(|name| name_of("flow bit", name)).collect());
@@ -350,19 +392,17 @@ impl Compiler {
         let parts: Vec<Part> = texts.into_iter().map(|(buffer, options)| Part::new(buffer, options)).collect();
         let packet = rule.scope == Scope::Packet;
         if !packet && !tests.is_empty() {
-            return Err("dsize, flags, ack and seq need the scope \"packet\"".into());
+            return Err("tests of single segments need the scope \"packet\"".into());
         }
         if packet && parts.iter().any(|part| part.buffer != Buffer::Raw) {
             return Err("a rule on single segments cannot look at HTTP buffers".into());
         }
         let stateful = state.silent || !state.bits.is_empty() || !state.counts.is_empty();
-        if packet && stateful {
-            return Err("a rule on single segments cannot have state".into());
-        }
-        let tested = state.bits.iter().any(|bits| bits.command.tests());
-        if parts.is_empty() && tests.is_empty() && !tested {
+        if parts.is_empty() && tests.is_empty() && state.bits.is_empty() && !rule.every {
             return Err("a rule without any condition".into());
         }
+        let pass = rule.action == Action::Pass;
+        let view = rule.view.map(ViewTest::new).transpose()?.map(Box::new);
 
         let id = self.rules.len() as u32;
         self.stats.backtracking += backtracking;
@@ -382,12 +422,17 @@ impl Compiler {
             self.packet_rules.push(id);
         }
         self.stats.packet += usize::from(packet);
+        self.stats.pass += usize::from(pass);
         self.rules.push(Rule {
             parts,
             ports: rule.dst_ports.map(|ranges| Ports { ranges, negated: rule.dst_ports_negated }),
             place,
             tests,
             state: stateful.then(|| Box::new(state)),
+            client_ports: rule.src_ports.map(|ranges| Box::new(Ports { ranges, negated: false })),
+            clients: rule.sources.map(Networks::new).transpose()?.map(Box::new),
+            view,
+            pass,
         });
         self.meta.push(RuleMeta {
             gid: rule.gid,
@@ -461,6 +506,22 @@ fn buffer_of(option: &RuleOption) -> Buffer {
     }
 }
 
+/// What asks for facts of one segment.
+fn packet_test(option: &RuleOption) -> Result<Option<PacketTest>, String> {
+    Ok(Some(match option {
+        RuleOption::Dsize(comparison) => PacketTest::Size(checked(*comparison)?),
+        RuleOption::Flags { set, mode, mask } => PacketTest::Flags(FlagsTest::new(set, mode, mask)?),
+        RuleOption::Ack { value } => PacketTest::Ack(*value),
+        RuleOption::Seq { value } => PacketTest::Seq(*value),
+        RuleOption::Header { field, comparison } => PacketTest::Header(*field, checked(*comparison)?),
+        RuleOption::Fragbits { set, mode } => PacketTest::FragmentBits(FlagsTest::of_fragments(set, mode)?),
+        RuleOption::Ipopts { value } => PacketTest::IpOption(*value),
+        RuleOption::Sameip => PacketTest::SameAddress,
+        RuleOption::StreamSize { side, comparison } => PacketTest::StreamSize(*side, checked(*comparison)?),
+        _ => return Ok(None),
+    }))
+}
+
 /// An option on a buffer as the matcher evaluates it; `names` are the values that the options before it take there.
 fn part_option(
     option: RuleOption,
@@ -482,7 +543,7 @@ fn part_option(
             PartOption::DataAt { value: names.value(&value)?, relative, negated }
         }
         RuleOption::ByteTest(option) => PartOption::Byte(ByteOption::test(&option, names)?),
-        RuleOption::ByteJump(option) => PartOption::Byte(ByteOption::jump(&option, names)?),
+        RuleOption::ByteJump(option) => PartOption::Byte(ByteOption::jump(&option, dialect, names)?),
         RuleOption::ByteExtract(option) => PartOption::Byte(ByteOption::extract(&option, names)?),
         RuleOption::Base64 { bytes, offset, relative, options, .. } => {
             if options.len() > MAX_OPTIONS {

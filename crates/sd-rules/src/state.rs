@@ -11,7 +11,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::document::{BitCommand, CountKind, CountOption, Track};
+use crate::document::{BitCommand, CountKind, CountOption, Port, Track};
 use crate::score::Scores;
 
 pub(crate) const SHARDS: usize = 16;
@@ -159,6 +159,16 @@ pub enum Which {
     Source(u64, u32),
 }
 
+/// Who is at the ends of a connection, and what is remembered of all sources.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Peer<'a> {
+    pub state: Option<&'a RuleState>,
+    pub source: u128,
+    pub destination: u128,
+    /// Source and destination.
+    pub ports: (u16, u16),
+}
+
 /// The bits of one connection, by their names' hashes: they outlive a reload. Few are ever set, and no more than rules name.
 #[derive(Debug, Default)]
 pub struct FlowBits(Vec<u64>);
@@ -183,8 +193,8 @@ impl StateOptions {
     }
 
     /// None unless all tests of bits hold; then the changes are made, and the counts say whether the rule matches.
-    /// `source`: of the connection.
-    pub fn apply(&self, flow: &mut FlowBits, source: Option<(&RuleState, u128)>) -> Option<bool> {
+    pub fn apply(&self, flow: &mut FlowBits, peer: &Peer<'_>) -> Option<bool> {
+        let source = peer.state.map(|state| (state, peer.source));
         let holds = self.bits.iter().filter(|bits| bits.command.tests()).all(|bits| {
             let wanted = bits.command == BitCommand::Isset;
             match &bits.which {
@@ -222,13 +232,31 @@ impl StateOptions {
             }
         }
         let counted = self.counts.iter().all(|count| {
-            let Some((state, address)) = source else { return false };
-            let key = if count.track == Track::Source { address } else { 0 };
+            let Some(state) = peer.state else { return false };
+            let key = match count.track {
+                Track::Source => peer.source,
+                Track::Destination => peer.destination,
+                Track::Both => peer.source.rotate_left(64) ^ peer.destination,
+                Track::All => 0,
+            };
+            let port = match count.unique {
+                None => None,
+                Some(Port::Source) => Some(peer.ports.0),
+                Some(Port::Destination) => Some(peer.ports.1),
+            };
+            if let Some(port) = port {
+                let what = name_of("port", &format!("{} {port}", self.rule));
+                if state.has(key, what) {
+                    return false;
+                }
+                state.set(key, what, count.seconds);
+            }
             let number = state.count(key, self.rule, count.seconds);
             match count.how {
                 CountKind::Threshold => number % count.count.max(1) == 0,
                 CountKind::Both => number == count.count.max(1),
                 CountKind::Filter => number > count.count,
+                CountKind::Limit => number <= count.count,
             }
         });
         Some(counted)

@@ -8,10 +8,11 @@ use crate::http::hex_value;
 use crate::http::{Body, BodyState, Buffers, Content, Head, HeadState};
 use crate::lines::Lines;
 use crate::matcher::{Budget, Part, PartState, Status, WORK, WORK_PER_BYTE, WORK_PER_CALL};
+use crate::packet::{self, PacketFacts};
 use crate::prefilter::Found;
 use crate::ruleset::{Rule, RuleSet};
-use crate::state::{FlowBits, RuleState};
-use crate::{Buffer, Limits, Match, Protocol, RuleId};
+use crate::state::{FlowBits, Peer, RuleState};
+use crate::{number, Buffer, Limits, Match, Protocol, RuleId};
 
 /// What a thread reuses from request to request.
 #[derive(Debug, Default)]
@@ -107,6 +108,8 @@ pub struct Transaction {
     overworked: bool,
     stateless: bool,
     lines: Option<Box<Lines>>,
+    /// A rule lets this request through: others say nothing of it.
+    passed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -120,7 +123,8 @@ struct Candidate {
 /// Collects candidates.
 struct Adder<'a> {
     rules: &'a RuleSet,
-    port: u16,
+    limits: &'a Limits,
+    source: Option<u128>,
     seen: &'a mut [u64],
     candidates: &'a mut Vec<Candidate>,
     states: &'a mut Vec<PartState>,
@@ -137,7 +141,9 @@ impl Found for Adder<'_> {
         }
         self.seen[id as usize / 64] |= 1 << (id % 64);
         let rule = &self.rules.rules[id as usize];
-        let ours = rule.ports.as_ref().is_none_or(|ports| ports.allow(self.port));
+        let view = self.limits.view.as_ref();
+        let ours = rule.allows(self.limits.src_port, self.limits.dst_port, self.source)
+            && rule.view.as_ref().is_none_or(|test| view.is_some_and(|view| test.admits(view)));
         let status = if ours { Status::Running } else { Status::Failed };
         self.candidates.push(Candidate { rule: id, states: self.states.len() as u32, status });
         self.states.resize(self.states.len() + rule.parts.len(), PartState::default());
@@ -262,6 +268,58 @@ impl Transaction {
     /// another connection is a new one.
     pub fn set_source(&mut self, state: &Arc<RuleState>, address: u128) {
         self.source = Some((Arc::clone(state), address));
+    }
+
+    /// Judges one segment of the connection by the rules that ask for single segments; appends each that matches once.
+    pub fn judge_packet(
+        &mut self,
+        rules: &RuleSet,
+        scratch: &mut Scratch,
+        facts: &PacketFacts<'_>,
+        out: &mut Vec<Match>,
+    ) {
+        if !rules.has_packet_rules() {
+            return;
+        }
+        let (mut waiting, first) = (Vec::new(), out.len());
+        let source = self.source.as_ref().map(|(_, address)| *address);
+        let bounds = packet::matching(rules, scratch, facts, source, |found| {
+            if rules.rules[found.rule.0 as usize].state.is_some() {
+                waiting.push(found);
+            } else {
+                out.push(found);
+            }
+        });
+        if !waiting.is_empty() {
+            let (source, destination) = facts.view.map_or((0, 0), |v| (number(v.source), number(v.destination)));
+            let peer = Peer {
+                state: self.source.as_ref().map(|(state, _)| &**state),
+                source: if source == 0 { self.source.as_ref().map_or(0, |(_, address)| *address) } else { source },
+                destination,
+                ports: (facts.src_port, facts.dst_port),
+            };
+            let flow = &mut self.flow_bits;
+            let mut more = true;
+            for _ in 0..STATE_ROUNDS {
+                if !std::mem::take(&mut more) {
+                    break;
+                }
+                waiting.retain(|found| {
+                    let state = rules.rules[found.rule.0 as usize].state.as_ref().expect("these have state");
+                    let Some(counted) = state.apply(flow, &peer) else { return true };
+                    more |= state.sets();
+                    if counted && !state.silent {
+                        out.push(*found);
+                    }
+                    false
+                });
+            }
+        }
+        rules.push_decoders(bounds, out);
+        // In a capture the one who asks wants to know.
+        if facts.view.is_none() && out[first..].iter().any(|found| rules.rules[found.rule.0 as usize].pass) {
+            out.truncate(first);
+        }
     }
 
     /// Goes on with `data`: all bytes of this request so far, from its first byte on.
@@ -665,6 +723,7 @@ impl Transaction {
         let bytes = (self.forgotten + data.len()) as u64;
         let may = WORK + WORK_PER_BYTE * bytes + WORK_PER_CALL * self.calls;
         let mut left = may.saturating_sub(self.spent).max(1);
+        let first = out.len();
         let mut candidates = std::mem::take(&mut self.candidates);
         let mut states = std::mem::take(&mut self.states);
         for (index, candidate) in candidates.iter_mut().enumerate() {
@@ -696,7 +755,13 @@ impl Transaction {
         }
         self.spent = may.saturating_sub(left);
         if !self.waiting.is_empty() {
-            self.ask_state(rules, &mut candidates, &states, out);
+            self.ask_state(rules, limits, &mut candidates, &states, out);
+        }
+        if rules.has_pass_rules() && limits.view.is_none() {
+            self.passed |= out[first..].iter().any(|found| rules.rules[found.rule.0 as usize].pass);
+            if self.passed {
+                out.truncate(first);
+            }
         }
         self.candidates = candidates;
         self.states = states;
@@ -704,11 +769,23 @@ impl Transaction {
 
     /// The rules that all but state has matched: those that set bits first, and again as long as one more matches. One
     /// that does not match now is asked again with the next call.
-    fn ask_state(&mut self, rules: &RuleSet, candidates: &mut [Candidate], states: &[PartState], out: &mut Vec<Match>) {
+    fn ask_state(
+        &mut self,
+        rules: &RuleSet,
+        limits: &Limits,
+        candidates: &mut [Candidate],
+        states: &[PartState],
+        out: &mut Vec<Match>,
+    ) {
         let mut waiting = std::mem::take(&mut self.waiting);
         let state_of = |candidate: &Candidate| rules.rules[candidate.rule as usize].state.as_ref();
         waiting.sort_by_key(|index| !state_of(&candidates[*index as usize]).is_some_and(|state| state.sets()));
-        let source = self.source.as_ref().map(|(state, address)| (&**state, *address));
+        let peer = Peer {
+            state: self.source.as_ref().map(|(state, _)| &**state),
+            source: self.source.as_ref().map_or(0, |(_, address)| *address),
+            destination: limits.view.map_or(0, |view| number(view.destination)),
+            ports: (limits.src_port, limits.dst_port),
+        };
         let flow = &mut self.flow_bits;
         let mut rounds = STATE_ROUNDS;
         let mut more = true;
@@ -721,7 +798,7 @@ impl Transaction {
                 if candidate.status != Status::Running {
                     continue;
                 }
-                let Some(counted) = state.apply(flow, source) else { continue };
+                let Some(counted) = state.apply(flow, &peer) else { continue };
                 // A request counts once.
                 candidate.status = if counted { Status::Matched } else { Status::Failed };
                 more |= state.sets();
@@ -751,7 +828,8 @@ impl Transaction {
         }
         let mut add = Adder {
             rules,
-            port: limits.dst_port,
+            limits,
+            source: self.source.as_ref().map(|(_, address)| *address),
             seen: &mut scratch.seen,
             candidates: &mut self.candidates,
             states: &mut self.states,

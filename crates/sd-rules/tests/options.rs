@@ -4,7 +4,7 @@
 mod common;
 
 use common::{chunked, compile, content, document, get, judge, pcre, post, rule};
-use sd_rules::{judge_packet, Action, Buffer, Limits, LoadError, PacketFacts, RuleSet, Scratch, Transaction};
+use sd_rules::{Action, Buffer, Limits, LoadError, PacketFacts, RuleSet, Scratch, Transaction};
 use serde_json::{json, Value};
 
 /// Options of one rule, requests' bodies that match, and that do not.
@@ -271,8 +271,8 @@ fn segments() {
     assert!(set.has_packet_rules());
     let judge = |payload: &[u8], flags, seq, ack| {
         let mut out = Vec::new();
-        let facts = PacketFacts { payload, flags, seq, ack, dst_port: 80 };
-        judge_packet(&set, &mut Scratch::default(), &facts, &mut out);
+        let facts = PacketFacts { payload, flags, seq, ack, dst_port: 80, ..PacketFacts::default() };
+        Transaction::default().judge_packet(&set, &mut Scratch::default(), &facts, &mut out);
         let mut sids: Vec<u32> = out.iter().map(|found| set.rule(found.rule).sid).collect();
         sids.sort_unstable();
         sids

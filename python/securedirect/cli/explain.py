@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from securedirect.cli.rule_options import rule_options
 from securedirect.errors import HostError
 
 if TYPE_CHECKING:
@@ -26,21 +27,7 @@ Examples:
   securedirect explain request.bin --rules web.rules --sid 886"""
 )
 @click.argument("file", metavar="[FILE]", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--rules",
-    "rules",
-    metavar="FILE",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="A rule file; may be given several times. Default: the shipped one.",
-)
-@click.option(
-    "--dialect",
-    type=click.Choice(["auto", "snort2", "snort3", "suricata"]),
-    default="auto",
-    show_default=True,
-    help="Language of the rule files; auto guesses it for each.",
-)
+@rule_options
 @click.option("--http-port", "port", type=click.IntRange(1, 65535), default=80, show_default=True)
 @click.option("--sid", type=click.IntRange(0), help="Explain the rules with this sid only.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

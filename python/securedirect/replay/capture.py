@@ -13,30 +13,34 @@ from typing import Any
 from securedirect.config.model import AttackersTable, InspectorTable
 from securedirect.daemon.kernel import load_extension
 from securedirect.errors import HostError
+from securedirect.rules.load import RuleReport
 
 
 def replay_capture(
     capture: Path,
-    document: bytes,
+    report: RuleReport,
     emit: Callable[[str], object],
     *,
-    ports: Sequence[int] = (80,),
+    ports: Sequence[int] = (),
+    http_ports: Sequence[int] = (),
     ignore_checksums: bool = False,
     observe: bool = False,
     inspector: InspectorTable | None = None,
     attackers: AttackersTable | None = None,
 ) -> dict[str, Any]:
-    """Judge ``capture`` (pcap) with the rule ``document``; ``emit`` gets each event as a line of JSON.
+    """Judge ``capture`` (pcap or pcapng); ``emit`` gets each event as a line of JSON.
 
-    ``ports``: the service's; none = every TCP connection. ``inspector``: for the time and bytes that requests
-    are held, ``attackers``: for the score that diverts (the defaults of the configuration). Returns what
-    the capture had: ``packets``, ``flows``, ``midstream``, ``skipped`` and ``counters`` by name,
-    ``cut_short``. HostError when it cannot be read.
+    ``report``: rules loaded with a ``site``. ``ports``: only connections to these; none = all.
+    ``http_ports``: where requests are expected, whatever the first bytes look like. ``inspector``: for the
+    time and bytes that requests are held, ``attackers``: for the score that diverts (the defaults of the
+    configuration). Returns what the capture had: ``packets``, ``flows``, ``midstream``, ``skipped`` and
+    ``counters`` by name, ``cut_short``. HostError when it cannot be read.
     """
     table = inspector or InspectorTable()
     scoring = attackers or AttackersTable()
     options = {
         "ports": list(ports),
+        "http_ports": list(http_ports),
         "ignore_checksums": ignore_checksums,
         "observe": observe,
         "hold_bytes": table.hold_bytes,
@@ -50,12 +54,18 @@ def replay_capture(
     except OSError as error:
         raise HostError(f"cannot read {capture}: {error.strerror}", "name a pcap file") from None
     try:
-        summary = load_extension().replay(str(capture), document, json.dumps(options).encode(), emit)
+        summary = load_extension().replay(
+            str(capture), report.document, report.capture, json.dumps(options).encode(), emit
+        )
     except ValueError as error:
         raise HostError(f"{capture}: {error}") from None
     result = json.loads(summary)
     assert isinstance(result, dict)
     return result
+
+
+_NOT_JUDGED = frozenset({"bad_checksum", "malformed", "truncated", "not_ip", "too_many_ports"})
+"""Reasons for which nobody looked at a packet; others are the director's, which meets clients' only."""
 
 
 @dataclass
@@ -99,7 +109,7 @@ class Digest:
             + (f"   ({self.observed:,} requests would have been diverted)" if self.observed else ""),
         ]
         dropped = {name: count for name, count in counters.items() if name.startswith("drop_")}
-        ignored = {**summary["skipped"], **dropped}
+        ignored = {name: n for name, n in summary["skipped"].items() if name in _NOT_JUDGED} | dropped
         if ignored:
             lines += ["", "packets that were not judged"]
             lines += [

@@ -8,6 +8,7 @@ server variables ($SMTP_SERVERS, ...) name machines that this service is not.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -44,13 +45,13 @@ class Reach:
     """What a header says about requests to a protected server.
 
     ``foreign``: why it cannot concern them, or empty. ``listed_source``: it names its clients.
-    ``source_ports``: it names the client's ports. ``ports``: destination ports (inclusive ranges), None =
-    any port of the service.
+    ``client_ports``: the client's ports, ``ports``: destination ports (inclusive ranges); None = any (port of
+    the service).
     """
 
     foreign: str = ""
     listed_source: bool = False
-    source_ports: bool = False
+    client_ports: tuple[tuple[int, int], ...] | None = None
     ports: tuple[tuple[int, int], ...] | None = None
 
 
@@ -85,10 +86,19 @@ def _one_way(
     client = _ranges(source_ports)
     if client is None:
         return Reach("its source port is the server's: it looks at answers")
-    named = not any(low <= _FIRST_CLIENT_PORT and high == 65535 for low, high in _merged(client))
-    if named and client and all(high < _FIRST_CLIENT_PORT for _, high in client):
+    if client and all(high < _FIRST_CLIENT_PORT for _, high in client) and not _named_alone(source_ports):
         return Reach(f"its source port {describe_ports(source_ports)} is a server's, no client's")
-    return Reach("", _names_clients(source), named, None if ports in (None, _EVERY_PORT) else ports)
+    return Reach(
+        "",
+        _names_clients(source),
+        None if client == _EVERY_PORT else client,
+        None if ports in (None, _EVERY_PORT) else ports,
+    )
+
+
+def _named_alone(ports: Ports) -> bool:
+    """Port 0, which no service has: who sends from it is up to something."""
+    return ports.kind == "range" and not ports.negated and ports.low == ports.high == 0
 
 
 def _ours(addresses: Addresses) -> Addresses:
@@ -112,8 +122,9 @@ def _is_server_fetching(source: Addresses, destination: Addresses, ports: Ports)
     """A web server that fetches a page: ``$HTTP_SERVERS any -> $EXTERNAL_NET $HTTP_PORTS`` (Snort 2.0, sid
     1255).
 
-    The director sees requests to the site's servers only. Snort ships both variables as "any" and so judges
-    every request to the web ports with such a rule; here it is judged on requests to the service likewise.
+    Its header describes outbound traffic, which the director never sees. It is judged on requests to the
+    service all the same, because Snort ships both variables as "any", so that its users have always met
+    such a rule on inbound requests.
     """
     return (
         source == Addresses("variable", "HTTP_SERVERS")
@@ -125,38 +136,35 @@ def _is_server_fetching(source: Addresses, destination: Addresses, ports: Ports)
 
 
 def _holds_server(addresses: Addresses) -> bool:
-    match addresses.kind:
-        case "any":
-            return True
-        case "variable":
-            if addresses.negated:
-                return addresses.text not in PROTECTED
-            return addresses.text in PROTECTED
-        case "address":
-            return addresses.negated
-        case "list":
-            positive = [item for item in addresses.items if not item.negated]
-            inside = not positive or any(_holds_server(item) for item in positive)
-            inside = inside and all(_holds_server(item) for item in addresses.items if item.negated)
-            return not inside if addresses.negated else inside
+    return _holds(addresses, PROTECTED, literal=False)
 
 
 def _holds_clients(addresses: Addresses) -> bool:
+    return _holds(addresses, CLIENTS, literal=True)
+
+
+def _holds(addresses: Addresses, variables: frozenset[str], *, literal: bool) -> bool:
+    """Whether machines that ``variables`` name are among ``addresses``.
+
+    ``literal``: whether an address that is written out may be one of them.
+    """
     match addresses.kind:
         case "any":
             return True
         case "variable":
-            if addresses.negated:
-                return addresses.text not in CLIENTS
-            return addresses.text in CLIENTS
+            return (addresses.text in variables) != addresses.negated
         case "address":
-            return True
+            return literal or addresses.negated
         case "list":
-            if addresses.negated:
-                return not any(item.kind == "any" or item.text in CLIENTS for item in addresses.items)
-            positive = [item for item in addresses.items if not item.negated]
-            inside = not positive or any(_holds_clients(item) for item in positive)
-            return inside and all(_holds_clients(item) for item in addresses.items if item.negated)
+            items = addresses.items
+            if addresses.negated and literal:
+                return not any(item.kind == "any" or item.text in variables for item in items)
+            positive = [item for item in items if not item.negated]
+            inside = not positive or any(_holds(item, variables, literal=literal) for item in positive)
+            inside = inside and all(
+                _holds(item, variables, literal=literal) for item in items if item.negated
+            )
+            return not inside if addresses.negated else inside
 
 
 def _names_clients(addresses: Addresses) -> bool:
@@ -168,6 +176,40 @@ def _names_clients(addresses: Addresses) -> bool:
     return addresses.kind == "address"
 
 
+def networks(
+    addresses: Addresses, variables: Mapping[str, Addresses] | None = None
+) -> dict[str, list[str]] | None:
+    """Addresses as the document has them: in one of the first networks (none: any), in none of the others.
+
+    ``variables``: what those that are not "any" stand for. None: any address.
+    """
+    within, without = _flat(addresses, variables or {}, 0)
+    if not within and not without:
+        return None
+    return {"in": [] if "any" in within else within, "not": without}
+
+
+def _flat(
+    addresses: Addresses, variables: Mapping[str, Addresses], depth: int
+) -> tuple[list[str], list[str]]:
+    """Networks inside and outside; "any" and an empty list of the first stand for everything."""
+    within: list[str] = []
+    without: list[str] = []
+    match addresses.kind:
+        case "variable" if addresses.text in variables and depth < 8:
+            within, without = _flat(variables[addresses.text], variables, depth + 1)
+        case "address":
+            within = [addresses.text]
+        case "list":
+            for item in addresses.items:
+                inner, outer = _flat(item, variables, depth + 1)
+                within += inner or ([] if outer else ["any"])
+                without += outer
+    if addresses.negated and (within or without):
+        return without, within
+    return within, without
+
+
 def _ranges(ports: Ports) -> tuple[tuple[int, int], ...] | None:
     """Inclusive ranges; None = exactly the service's ports, whatever they are; () = none."""
     match ports.kind:
@@ -177,10 +219,10 @@ def _ranges(ports: Ports) -> tuple[tuple[int, int], ...] | None:
             if ports.text in SERVICE_PORTS:
                 return () if ports.negated else None
             ranges = OTHER_PORTS.get(ports.text, ())
-            return _complement(ranges) if ports.negated else ranges
+            return complement(ranges) if ports.negated else ranges
         case "range":
             ranges = ((ports.low, ports.high),)
-            return _complement(ranges) if ports.negated else ranges
+            return complement(ranges) if ports.negated else ranges
         case "list":
             positive: list[tuple[int, int]] = []
             excluded: list[tuple[int, int]] = []
@@ -203,13 +245,14 @@ def _ranges(ports: Ports) -> tuple[tuple[int, int], ...] | None:
                 return None
             ranges = tuple(positive) if any_positive else _EVERY_PORT
             if excluded:
-                ranges = _intersection(_merged(ranges), _complement(tuple(excluded)))
+                ranges = _intersection(merged(ranges), complement(tuple(excluded)))
             if ports.negated:
-                return () if service else _complement(ranges)
-            return _merged(ranges)
+                return () if service else complement(ranges)
+            return merged(ranges)
 
 
-def _merged(ranges: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+def merged(ranges: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """Inclusive ranges in order, without overlaps."""
     out: list[tuple[int, int]] = []
     for low, high in sorted(ranges):
         if out and low <= out[-1][1] + 1:
@@ -219,10 +262,11 @@ def _merged(ranges: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
     return tuple(out)
 
 
-def _complement(ranges: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+def complement(ranges: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """All other ports."""
     out: list[tuple[int, int]] = []
     begin = 0
-    for low, high in _merged(ranges):
+    for low, high in merged(ranges):
         if low > begin:
             out.append((begin, low - 1))
         begin = high + 1

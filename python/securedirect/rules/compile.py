@@ -13,26 +13,35 @@ bits and is never reported.
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from securedirect.rules import vocabulary
-from securedirect.rules.addresses import Reach, describe_ranges, reach
+from securedirect.rules.addresses import Reach, describe_ranges, networks, reach
 from securedirect.rules.model import (
     Base64,
     ByteExtract,
     ByteJump,
+    ByteOption,
     ByteTest,
     Content,
     Count,
     Field,
     FlowBits,
+    FragBits,
+    HeaderTest,
+    IpOption,
     IsDataAt,
+    PacketTest,
     Pcre,
     Rule,
     RuleService,
+    SameIp,
     Size,
     SourceBit,
+    StreamSize,
     TcpFlags,
     TcpNumber,
     Test,
@@ -54,6 +63,9 @@ _PCRE_KEYS = {
 }
 
 
+_LIVE_TRACKS = {"source": "source", "both": "source", "destination": "all", "all": "all"}
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """How a rule ends: ``status`` and why (empty for loaded without a remark)."""
@@ -64,15 +76,26 @@ class Verdict:
 
 
 def judge(rule: Rule, service: RuleService | None = None) -> Verdict:
-    """Whether ``rule`` can be judged on requests to a protected server: loaded, not_applicable or
-    unsupported. ``service``: only to that one; else to any HTTP service.
+    """Whether ``rule`` can be judged on what clients send to a protected server: loaded, not_applicable or
+    unsupported. ``service``: only to that one; else to any TCP service.
     """
     header = rule.header
     raw = service is not None and service.protocol == "tcp"
     header_reach = reach(header, raw)
     foreign: list[str] = []
+    if service is None and header_reach.foreign and not (other := reach(header, True)).foreign:
+        header_reach = other
     if not _speaks(header.protocol, service):
         foreign.append(f"protocol {header.protocol} is not this service's")
+    if rule.side == "server":
+        foreign.append("looks at what the server sends (flow to_client)")
+    if rule.established is False:
+        foreign.append("about connections that do not stand yet, which carry no request")
+    if service is not None and service.protocol == "http" and rule.services:
+        if not vocabulary.HTTP_SERVICES.intersection(rule.services):
+            foreign.append(f"for service {', '.join(rule.services)}, not http")
+    elif rule.services and vocabulary.NO_TCP_SERVICES.issuperset(rule.services):
+        foreign.append(f"for service {', '.join(rule.services)}, which is not on TCP")
     foreign += rule.foreign
     ports = header_reach.ports
     if service is not None and ports is not None and not any(a <= service.port <= b for a, b in ports):
@@ -81,32 +104,69 @@ def judge(rule: Rule, service: RuleService | None = None) -> Verdict:
         foreign.append("about HTTP requests, which this service's clients do not send")
     if header_reach.foreign:
         foreign.append(header_reach.foreign)
-    if is_packet(rule) and _without_payload(rule):
+    foreign += filter(None, (_never(test) for test in rule.tests))
+    listed = is_address_list(rule)
+    if not foreign and not listed and is_packet(rule) and _without_payload(rule):
         foreign.append("about segments without payload, which carry no request")
     if foreign:
         return Verdict("not_applicable", "; ".join(foreign), header_reach)
     stopped = list(rule.unsupported)
-    if header.action in ("pass", "activate", "dynamic", "rewrite"):
+    if header.action in ("activate", "dynamic", "rewrite"):
         stopped.append(f"action {header.action}")
-    if header_reach.listed_source:
-        stopped.append("source addresses (a list of hosts, not a signature)")
-    if header_reach.source_ports:
-        stopped.append("source ports")
-    if is_packet(rule):
-        if any(buffer_of(test) not in ("", "raw") for test in rule.tests):
-            stopped.append("HTTP buffers together with tests of single segments")
-        if any(isinstance(test, FlowBits | SourceBit | Count) for test in rule.tests):
-            stopped.append("state together with tests of single segments")
-    elif not any(_asks(test) for test in rule.tests) and not stopped:
-        stopped.append("no content (the rule would match every request)")
+    if any(isinstance(test, StreamSize) and test.side == "client" for test in rule.tests):
+        stopped.append("stream_size")
+    if is_packet(rule) and any(buffer_of(test) not in ("", "raw") for test in rule.tests):
+        stopped.append("HTTP buffers together with tests of single segments")
     if stopped:
         return Verdict("unsupported", "; ".join(stopped), header_reach)
-    return Verdict("loaded", "", header_reach)
+    return Verdict("loaded", "a list of addresses" if listed else "", header_reach)
+
+
+def is_address_list(rule: Rule) -> bool:
+    """True for a rule that names hosts and says nothing of what they send."""
+    return reach(rule.header).listed_source and not any(
+        isinstance(test, Content | Pcre | IsDataAt | ByteOption | Base64) for test in rule.tests
+    )
+
+
+def matches_everything(rule: Rule) -> bool:
+    """True when nothing but the header decides: every request of the service matches."""
+    return not any(_asks(test) for test in rule.tests) and reach(rule.header).client_ports is None
+
+
+def _never(test: Test) -> str:
+    """Why a test cannot hold for a segment that reaches a server; empty when it can."""
+    match test:
+        case HeaderTest(field="protocol"):
+            if not _holds(test.op, 6, test.value):
+                return f"ip_proto: another protocol than TCP ({test.op} {test.value})"
+        case SameIp():
+            return "sameip: no connection comes from the server itself"
+        case IpOption():
+            return "packets with IP options never reach a server"
+        case FragBits() if "M" in test.letters and test.mode in ("=", "+"):
+            return "fragments never reach a server"
+        case StreamSize() if test.side != "client":
+            return "stream_size measures what the server sends"
+    return ""
+
+
+def _holds(operator: str, left: int, right: int) -> bool:
+    return {
+        "=": left == right,
+        "!=": left != right,
+        "<": left < right,
+        ">": left > right,
+        "<=": left <= right,
+        ">=": left >= right,
+    }[operator]
 
 
 def _speaks(protocol: str, service: RuleService | None) -> bool:
     """True when a rule's protocol may be that of the service."""
-    if service is None or service.protocol == "http":
+    if service is None:
+        return protocol in vocabulary.TCP_PROTOCOLS | vocabulary.TCP_SERVICE_PROTOCOLS
+    if service.protocol == "http":
         return protocol in vocabulary.TCP_PROTOCOLS
     if protocol in vocabulary.PROTOCOL_PORTS:
         return service.port in vocabulary.PROTOCOL_PORTS[protocol] or service.name == protocol
@@ -141,14 +201,22 @@ def looks_at_http(rule: Rule, ports: tuple[tuple[int, int], ...] | None) -> bool
 
 def is_packet(rule: Rule) -> bool:
     """True when the rule needs facts of a single segment."""
-    return rule.segments or any(
-        isinstance(test, TcpFlags | TcpNumber) or (isinstance(test, Size) and test.kind == "dsize")
-        for test in rule.tests
+    return (
+        rule.segments
+        or rule.header.protocol == "tcp-pkt"
+        or any(
+            isinstance(test, PacketTest) or (isinstance(test, Size) and test.kind == "dsize")
+            for test in rule.tests
+            # TCP it is, whatever the protocol's number is compared with.
+            if not (isinstance(test, HeaderTest) and test.field == "protocol")
+        )
     )
 
 
 def _without_payload(rule: Rule) -> bool:
     """True when nothing in the rule asks for payload bytes."""
+    if rule.header.protocol == "tcp-pkt" and not any(isinstance(test, TcpFlags) for test in rule.tests):
+        return False
     for test in rule.tests:
         if isinstance(test, Content | Pcre | IsDataAt) and not test.negated:
             return False
@@ -190,8 +258,57 @@ def rule_document(
         "silent": rule.noalert,
         "dst_ports": None if ports is None else [list(pair) for pair in ports],
         "dst_ports_negated": False,
-        "options": [_option(test) for test in rule.tests],
+        **_sender(rule),
+        "options": (listed := options(rule)),
+        **({} if any(_asks(test) for test in rule.tests) and listed else {"every": True}),
     }
+
+
+_NOWHERE: dict[str, list[str]] = {"in": [], "not": []}
+
+
+def _cidrs(texts: list[str]) -> list[str]:
+    found: list[str] = []
+    for text in texts:
+        low, dash, high = text.partition("-")
+        if dash:
+            ends = [ipaddress.ip_address(end.strip()) for end in (low, high)]
+            found += [str(network) for network in ipaddress.summarize_address_range(ends[0], ends[1])]
+        else:
+            found.append(str(ipaddress.ip_network(text, strict=False)))
+    return found
+
+
+def list_entry(rule: Rule, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The document's entry of a list of addresses. ``entry``: of the same rule among the others."""
+    named = {key: _cidrs(texts) for key, texts in (networks(rule.header.source) or _NOWHERE).items()}
+    kept = ("gid", "sid", "rev", "msg", "classtype", "category", "priority", "action", "file", "line")
+    return {"networks": named["in"], "except": named["not"], **{key: entry[key] for key in kept}}
+
+
+def options(rule: Rule, *, capture: bool = False) -> list[dict[str, Any]]:
+    """The document's options of a rule. ``capture``: also those that say how often to tell, or that only the
+    packets of a capture can show.
+    """
+    return [_option(test, capture) for test in rule.tests if capture or not _certain(test)]
+
+
+def _certain(test: Test) -> bool:
+    """Holds for whatever the service gets, or says nothing of what matches."""
+    return (isinstance(test, Count) and test.how == "limit") or (
+        isinstance(test, HeaderTest) and test.field == "protocol"
+    )
+
+
+def _sender(rule: Rule) -> dict[str, Any]:
+    """What the header says of clients: nothing for nearly every rule."""
+    entry: dict[str, Any] = {}
+    header_reach = reach(rule.header)
+    if header_reach.client_ports is not None:
+        entry["src_ports"] = [list(pair) for pair in header_reach.client_ports]
+    if header_reach.listed_source:
+        entry["sources"] = networks(rule.header.source)
+    return entry
 
 
 def _field(field: Field) -> dict[str, Any]:
@@ -206,7 +323,7 @@ def _field(field: Field) -> dict[str, Any]:
     return entry
 
 
-def _option(test: Test) -> dict[str, Any]:
+def _option(test: Test, capture: bool = False) -> dict[str, Any]:
     match test:
         case Content():
             entry: dict[str, Any] = {"kind": "content", "buffer": test.buffer, "bytes": test.pattern.hex()}
@@ -282,7 +399,7 @@ def _option(test: Test) -> dict[str, Any]:
                 "offset": test.offset,
                 "relative": test.relative,
                 # All of them look into the decoded bytes, whatever the name.
-                "options": [{**_option(inner), "buffer": "raw"} for inner in test.tests],
+                "options": [{**_option(inner, capture), "buffer": "raw"} for inner in test.tests],
             }
         case FlowBits():
             return {
@@ -299,7 +416,9 @@ def _option(test: Test) -> dict[str, Any]:
                 "how": test.how,
                 "count": test.count,
                 "seconds": test.seconds,
-                "track": "source" if test.by_source else "all",
+                # A service has one address: what is counted by it is counted for all.
+                "track": test.track if capture else _LIVE_TRACKS[test.track],
+                **({"unique": test.unique} if test.unique else {}),
             }
         case TcpFlags():
             entry = {"kind": "flags", "set": test.letters, "mode": test.mode}
@@ -308,3 +427,13 @@ def _option(test: Test) -> dict[str, Any]:
             return entry
         case TcpNumber():
             return {"kind": test.kind, "value": test.value}
+        case HeaderTest():
+            return {"kind": "header", "field": test.field, "op": test.op, "value": test.value}
+        case FragBits():
+            return {"kind": "fragbits", "set": test.letters, "mode": test.mode}
+        case IpOption():
+            return {"kind": "ipopts", "value": test.value}
+        case SameIp():
+            return {"kind": "sameip"}
+        case StreamSize():
+            return {"kind": "stream_size", "side": test.side, "op": test.op, "value": test.value}

@@ -34,6 +34,10 @@ def _line(option: dict[str, Any]) -> str:
             return f"segment: TCP flags {option['mode']} {option['set']}"
         case "ack" | "seq":
             return f"segment: {kind} number {option['value']}"
+        case "header":
+            return f"segment: {option['field']} {option['op']} {option['value']}"
+        case "fragbits":
+            return f"segment: fragment bits {option['mode']} {option['set']}"
         case "byte_test":
             return f"{buffer}: {_number(option)} is {'not ' if no else ''}{option['op']} {option['value']}"
         case "byte_jump":

@@ -15,12 +15,17 @@ from typing import Any, Literal
 from securedirect.errors import ConfigError
 from securedirect.rules.addresses import describe_ranges
 from securedirect.rules.builtin import PREFIX, overridden
+from securedirect.rules.capture import Site, order, view
+from securedirect.rules.capture import entry as capture_entry
 from securedirect.rules.classification import BUILTIN, Classification, read_classification
 from securedirect.rules.compile import (
     STATUSES,
     Status,
+    is_address_list,
     judge,
+    list_entry,
     looks_at_http,
+    matches_everything,
     rule_document,
     sets_bits,
 )
@@ -109,12 +114,15 @@ class RuleEntry:
 class RuleReport:
     """What became of the rules of some files. ``document``: JSON bytes for the matcher.
 
-    ``unused_overrides``: keys of the overrides that met no rule.
+    ``unused_overrides``: keys of the overrides that met no rule. ``capture``: the document for captures,
+    empty unless it was asked for; ``captured``: how many rules it has.
     """
 
     document: bytes
     entries: tuple[RuleEntry, ...]
     unused_overrides: tuple[str, ...] = ()
+    capture: bytes = b""
+    captured: int = 0
     counts: Mapping[Status, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -145,6 +153,7 @@ def load_rule_files(
     service_overrides: Mapping[str, str] | None = None,
     include_disabled: bool = False,
     read: ReadRules | None = None,
+    site: Site | None = None,
 ) -> RuleReport:
     """Read rule files, decide each rule's action and build the rule document.
 
@@ -152,18 +161,25 @@ def load_rule_files(
     rules for other ports are left out of the document (None: all are kept). ``service``: the service that the
     document is for; rules for other ports and protocols are not applicable then. ``technologies``,
     ``overrides``, ``service_overrides``: see ``policy``. ``include_disabled``: load commented-out rules too.
-    ``read``: what other services' rules were loaded with. Raises ConfigError for a file that cannot be read,
-    a wrong override or classification.config; broken rules are entries (``raise_if_broken``).
+    ``read``: what other services' rules were loaded with. ``site``: make the document for captures, too.
+    Raises ConfigError for a file that cannot be read, a wrong override or classification.config; broken rules
+    are entries (``raise_if_broken``).
     """
     if dialect != "auto" and dialect not in DIALECTS:
         raise ConfigError(f"rules: no dialect {dialect!r}", hint="auto, snort2, snort3 or suricata")
     policy = Policy.of(technologies, service_overrides, overrides)
-    loader = _Loader(policy, service_ports, service, include_disabled, read or ReadRules())
+    loader = _Loader(policy, service_ports, service, include_disabled, read or ReadRules(), site)
     for path in paths:
         loader.load(Path(path), None if dialect == "auto" else dialect)
     loader.drop_waiting()
     loader.ask_matcher()
-    return RuleReport(loader.document(), tuple(loader.entries), loader.unused_overrides())
+    return RuleReport(
+        loader.document(),
+        tuple(loader.entries),
+        loader.unused_overrides(),
+        loader.capture_document(),
+        len(loader.captured),
+    )
 
 
 class _Loader:
@@ -176,12 +192,17 @@ class _Loader:
         service: RuleService | None,
         include_disabled: bool,
         read: ReadRules,
+        site: Site | None,
     ) -> None:
         self.policy = policy
         self.service_ports = (service.port,) if service else service_ports
         self.service = service
         self.include_disabled = include_disabled
         self.read = read
+        self.site = site
+        self.captured: list[tuple[tuple[int, int, int], dict[str, Any]]] = []
+        """Entries of the document for captures, with what they are sorted by."""
+        self.reputation: list[dict[str, Any]] = []
         self.entries: list[RuleEntry] = []
         self.rules: list[dict[str, Any]] = []
         self.places: list[int] = []
@@ -219,30 +240,35 @@ class _Loader:
         action: Action | Literal[""] = ""
         decided_by = ""
         measure: Specificity | None = None
+        made: dict[str, Any] = {}
+        if verdict.status == "loaded" or self.site is not None:
+            made = rule_document(
+                rule,
+                action="alert",
+                category=classification.description if classification else "",
+                priority=rule.priority or (classification.priority if classification else UNKNOWN_PRIORITY),
+                file=path.name,
+                line=text.line,
+                ports=verdict.reach.ports,
+            )
         if verdict.status == "loaded":
-            decision = self.policy.decide(rule, file, classification)
+            decision = self._decide(rule, file, classification)
             action, decided_by, measure = decision.action, decision.decided_by, decision.measure
-            if decided_by.startswith("override "):
-                self.used.add(decided_by.removeprefix("override ").removesuffix(" of the service"))
             ports = verdict.reach.ports
             here = ports is None or self.service_ports is None or _meets(ports, self.service_ports)
             if ports is not None and not (self.service_ports is not None and here):
                 reason = f"only for port {describe_ranges(ports)}"
             silent = rule.noalert and sets_bits(rule)  # others wait for its bits
-            if (action != "off" or silent) and here:
+            made["action"] = "alert" if action == "off" else action
+            if is_address_list(rule):
+                if action != "off" and here:
+                    self.reputation.append(list_entry(rule, made))
+            elif (action != "off" or silent) and here:
                 self.places.append(len(self.entries))
-                self.rules.append(
-                    rule_document(
-                        rule,
-                        action="alert" if action == "off" else action,
-                        category=classification.description if classification else "",
-                        priority=rule.priority
-                        or (classification.priority if classification else UNKNOWN_PRIORITY),
-                        file=path.name,
-                        line=text.line,
-                        ports=ports,
-                    )
-                )
+                self.rules.append(made)
+        told = action != "off" or rule.noalert  # who is not told acts all the same
+        if self.site is not None and told and not isinstance(seen := view(rule, self.site), str):
+            self.captured.append((order(rule), capture_entry(rule, made, seen, action)))
         self.entries.append(
             RuleEntry(
                 file,
@@ -261,6 +287,19 @@ class _Loader:
                 http=looks_at_http(rule, verdict.reach.ports),
             )
         )
+
+    def _decide(self, rule: Rule, file: str, classification: Classification | None) -> Decision:
+        decision = self.policy.decide(rule, file, classification)
+        if decision.decided_by.startswith("override "):
+            self.used.add(decision.decided_by.removeprefix("override ").removesuffix(" of the service"))
+            return decision
+        if rule.header.action == "pass":
+            return replace(decision, action="pass", decided_by="the file says pass")
+        if decision.action != "off" and is_address_list(rule):
+            return replace(decision, action="alert", decided_by="a list of addresses")
+        if decision.action != "off" and matches_everything(rule):
+            return replace(decision, action="alert", decided_by="it matches every request")
+        return decision
 
     def drop_waiting(self) -> None:
         """Take out rules that wait for a bit which no loaded rule sets: they could never match."""
@@ -290,22 +329,36 @@ class _Loader:
     def ask_matcher(self) -> None:
         """Let the matcher compile the document; rules that it refuses become unsupported with its reason."""
         compile_rules = _matcher()
-        if compile_rules is None or not self.rules:
+        if compile_rules is None:
             return
-        refused = dict(compile_rules(self.document()))
-        self._drop(refused, "unsupported")
+        if self.rules:
+            self._drop(dict(compile_rules(self.document())), "unsupported")
 
     def document(self) -> bytes:
+        return _json({**self._head(), "rules": self.rules, "reputation": self.reputation})
+
+    def capture_document(self) -> bytes:
+        """Empty unless a site was given."""
+        if self.site is None:
+            return b""
+        self.captured.sort(key=lambda one: one[0])
+        return _json({**self._head(), "rules": [entry for _, entry in self.captured]})
+
+    def _head(self) -> dict[str, Any]:
         head: dict[str, Any] = {"version": DOCUMENT_VERSION}
         if self.service is not None:
             head["service"] = asdict(self.service)
         if builtin := overridden(*self.policy.overrides):
             head["builtin"] = builtin
-        return json.dumps({**head, "rules": self.rules}, separators=(",", ":")).encode()
+        return head
 
     def unused_overrides(self) -> tuple[str, ...]:
         given = dict.fromkeys(key for table in self.policy.overrides for key in table)
         return tuple(key for key in given if key not in self.used and not key.startswith(PREFIX))
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def read_rule_file(path: Path) -> str:

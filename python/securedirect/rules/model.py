@@ -70,6 +70,12 @@ class ParsedRule:
     options: tuple[Option, ...]
 
 
+Operator = Literal["=", "<", ">", "<=", ">=", "!="]
+HeaderField = Literal["ttl", "tos", "id", "protocol", "fragoffset", "window"]
+CountKind = Literal["threshold", "both", "filter", "limit"]
+Track = Literal["source", "destination", "both", "all"]
+Side = Literal["", "client", "server"]
+
 Number = int | str
 """A number, or the name of one that another option takes from the request."""
 
@@ -110,7 +116,7 @@ class Size:
     """
 
     kind: Literal["urilen", "bsize", "dsize"]
-    op: Literal["=", "<", ">", "<=", ">="]
+    op: Operator
     value: int
     buffer: str = "raw"
     relative: bool = False
@@ -144,6 +150,44 @@ class TcpNumber:
     """The TCP header's sequence ("seq") or acknowledgement ("ack") number equals ``value``."""
 
     kind: Literal["ack", "seq"]
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderTest:
+    """A number of the IP or TCP header."""
+
+    field: HeaderField
+    op: Operator
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class FragBits:
+    """Fragment bits of the IP header: letters of M D R; ``mode`` as of ``TcpFlags``."""
+
+    letters: str
+    mode: Literal["=", "+", "*", "!"]
+
+
+@dataclass(frozen=True, slots=True)
+class IpOption:
+    """The IP header has the option with this number; 256: any."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class SameIp:
+    """Source and destination are the same address."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSize:
+    """Bytes that a side of the connection has sent so far."""
+
+    side: Literal["client", "server", "both", "either"]
+    op: Operator
     value: int
 
 
@@ -231,19 +275,22 @@ class SourceBit:
 @dataclass(frozen=True, slots=True)
 class Count:
     """``how`` "threshold": each ``count``-th match in ``seconds``; "both": the ``count``-th, once; "filter":
-    each after ``count``. ``by_source``: matches of each source apart, else all together.
+    each after ``count``; "limit": how many are told, which is no part of the match. ``track``: whose matches
+    are counted together. ``unique``: only those with a port that has not been counted.
     """
 
-    how: Literal["threshold", "both", "filter"]
+    how: CountKind
     count: int
     seconds: int
-    by_source: bool
+    track: Track
+    unique: Literal["", "source", "destination"] = ""
 
 
 BufferTest = Content | Pcre | Size | IsDataAt
+PacketTest = TcpFlags | TcpNumber | HeaderTest | FragBits | IpOption | SameIp | StreamSize
 ByteOption = ByteTest | ByteJump | ByteExtract
 StateTest = FlowBits | SourceBit | Count
-Test = BufferTest | TcpFlags | TcpNumber | ByteOption | Base64 | StateTest
+Test = BufferTest | PacketTest | ByteOption | Base64 | StateTest
 
 
 def buffer_of(test: Test) -> str:
@@ -261,8 +308,10 @@ def buffer_of(test: Test) -> str:
 class Rule:
     """A rule in the internal form. ``unsupported``: options that this version cannot judge, each with why.
 
-    ``segments``: it asks for single segments instead of the stream (flow:no_stream). ``foreign``: why the
-    rule cannot concern requests to a protected server, empty when it can.
+    ``segments``: it asks for single segments instead of the stream (flow:no_stream), ``stream_only``: for the
+    stream alone. ``flow``: it has a flow option; ``side``: whose packets it looks at, empty for both;
+    ``established``: whether the connection stands, None when it does not matter. ``services``: that the rule
+    names (Snort). ``foreign``: why the rule cannot concern requests, empty when it can.
     """
 
     header: Header
@@ -278,6 +327,11 @@ class Rule:
     tests: tuple[Test, ...] = ()
     noalert: bool = False
     segments: bool = False
+    stream_only: bool = False
+    flow: bool = False
+    side: Side = ""
+    established: bool | None = None
+    services: tuple[str, ...] = ()
     unsupported: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from functools import lru_cache
-from typing import NoReturn
+from typing import Generic, Literal, NamedTuple, NoReturn, TypeVar
 
 from securedirect.errors import ConfigError
 from securedirect.rules.lexer import ACTIONS
@@ -32,6 +33,8 @@ PROTOCOLS = frozenset(
     template mdns ldap doh2 file user arp ether udp-stream s7commplus cip msn jabber irc dce netflow
     """.split()
 )
+
+_T = TypeVar("_T", Addresses, Ports)
 
 _QUOTED = frozenset({"msg", "content", "uricontent", "pcre"})
 _UNCLOSED = re.compile(r'\s*!?\s*"(?!(?:[^"\\]|\\.)*")', re.DOTALL)
@@ -234,68 +237,59 @@ def _elements(text: str, at: int) -> list[tuple[int, str]]:
     return found
 
 
-def parse_addresses(text: str, at: int = 0, depth: int = 0) -> Addresses:
-    """Parse an address: any, $VARIABLE, address, CIDR, [list], each with ``!`` before it."""
+class _Kind(NamedTuple, Generic[_T]):
+    """What addresses and ports are written alike: any, $VARIABLE, [list], each with ``!`` before it."""
+
+    name: str
+    example: str
+    variable: str
+    make: Callable[[Literal["any", "variable", "list"], str, bool, tuple[_T, ...]], _T]
+    parse: Callable[[str, int, bool], _T]
+    """One that is written out, its offset, whether it is negated."""
+
+
+def _parse(kind: _Kind[_T], text: str, at: int, depth: int) -> _T:
     negated = text.startswith("!")
     if negated:
         text, at = text[1:].lstrip(), at + 1
     if text.startswith("["):
         if not text.endswith("]"):
-            fail(at, f"'{text}' is no address list", "lists are written [a,b,c]")
+            fail(at, f"'{text}' is no {kind.name} list", f"lists are written {kind.example}")
         if depth > 8:
             fail(at, "lists are nested too deeply", "write one flat list")
-        return Addresses(
-            "list", "", negated, tuple(parse_addresses(e, p, depth + 1) for p, e in _elements(text, at))
-        )
+        items = tuple(_parse(kind, element, place, depth + 1) for place, element in _elements(text, at))
+        return kind.make("list", "", negated, items)
     if text.lower() == "any":
         if negated:
             fail(at, "'!any' is nothing", "remove the '!'")
-        return Addresses("any")
+        return kind.make("any", "", False, ())
     if text.startswith("$"):
         found = _VARIABLE.match(text)
         if found is None:
-            fail(at, f"'{text}' is no variable name", "for example $HOME_NET")
-        return Addresses("variable", found[1], negated)
-    address = text
+            fail(at, f"'{text}' is no variable name", f"for example {kind.variable}")
+        return kind.make("variable", found[1], negated, ())
+    return kind.parse(text, at, negated)
+
+
+def _address(text: str, at: int, negated: bool) -> Addresses:
     try:
-        if "-" in address:  # Suricata's range
-            for part in address.split("-", 1):
+        if "-" in text:  # Suricata's range
+            for part in text.split("-", 1):
                 ipaddress.ip_address(part.strip())
-        elif "/" in address:
-            ipaddress.ip_network(address, strict=False)
+        elif "/" in text:
+            ipaddress.ip_network(text, strict=False)
         else:
-            ipaddress.ip_address(address)
+            ipaddress.ip_address(text)
     except ValueError:
         fail(
             at,
             f"'{text}' is no address",
             "an address, a CIDR such as 192.0.2.0/24, $HOME_NET, any, or a [list]",
         )
-    return Addresses("address", address, negated)
+    return Addresses("address", text, negated)
 
 
-def parse_ports(text: str, at: int = 0, depth: int = 0) -> Ports:
-    """Parse ports: any, $VARIABLE, 80, 1024:, :1023, 80:90, [list], each with ``!`` before it."""
-    negated = text.startswith("!")
-    if negated:
-        text, at = text[1:].lstrip(), at + 1
-    if text.startswith("["):
-        if not text.endswith("]"):
-            fail(at, f"'{text}' is no port list", "lists are written [80,8000:8080]")
-        if depth > 8:
-            fail(at, "lists are nested too deeply", "write one flat list")
-        return Ports(
-            "list", "", negated, items=tuple(parse_ports(e, p, depth + 1) for p, e in _elements(text, at))
-        )
-    if text.lower() == "any":
-        if negated:
-            fail(at, "'!any' is nothing", "remove the '!'")
-        return Ports("any")
-    if text.startswith("$"):
-        found = _VARIABLE.match(text)
-        if found is None:
-            fail(at, f"'{text}' is no variable name", "for example $HTTP_PORTS")
-        return Ports("variable", found[1], negated)
+def _port_range(text: str, at: int, negated: bool) -> Ports:
     low_text, colon, high_text = text.partition(":")
     low_text, high_text = low_text.strip(), high_text.strip()
     if not colon:
@@ -314,3 +308,29 @@ def parse_ports(text: str, at: int = 0, depth: int = 0) -> Ports:
     if low > high:
         fail(at, f"the port range {text} ends before it begins", "write the smaller port first")
     return Ports("range", "", negated, low, high)
+
+
+_ADDRESSES = _Kind[Addresses](
+    "address",
+    "[a,b,c]",
+    "$HOME_NET",
+    lambda kind, text, negated, items: Addresses(kind, text, negated, items),
+    _address,
+)
+_PORTS = _Kind[Ports](
+    "port",
+    "[80,8000:8080]",
+    "$HTTP_PORTS",
+    lambda kind, text, negated, items: Ports(kind, text, negated, items=items),
+    _port_range,
+)
+
+
+def parse_addresses(text: str, at: int = 0) -> Addresses:
+    """Parse an address: any, $VARIABLE, address, CIDR, [list], each with ``!`` before it."""
+    return _parse(_ADDRESSES, text, at, 0)
+
+
+def parse_ports(text: str, at: int = 0) -> Ports:
+    """Parse ports: any, $VARIABLE, 80, 1024:, :1023, 80:90, [list], each with ``!`` before it."""
+    return _parse(_PORTS, text, at, 0)

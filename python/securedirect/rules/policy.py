@@ -37,7 +37,7 @@ from securedirect.rules.model import Content, Pcre, Rule
 from securedirect.rules.specificity import Specificity, specificity
 from securedirect.rules.technologies import product, running
 
-Action = Literal["divert", "score", "alert", "off"]
+Action = Literal["divert", "score", "alert", "pass", "off"]
 _ACTIONS: dict[str, Action] = {"divert": "divert", "score": "score", "alert": "alert", "off": "off"}
 
 _DROPPING = frozenset({"drop", "reject", "block", "sdrop", "rejectsrc", "rejectdst", "rejectboth"})

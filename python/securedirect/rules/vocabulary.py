@@ -43,6 +43,7 @@ STICKY = {
     "http.connection": "http_connection",
     "http.header_names": "http_header_names",
     "http.start": "http_start",
+    "http.request_header": "http_request_header",
     "http_request_line": "http_request_line",
     "http_protocol": "http_protocol",
     "http_content_type": "http_content_type",
@@ -125,8 +126,7 @@ IGNORED = frozenset(
 UNSUPPORTED = {
     **dict.fromkeys(
         """
-    ttl tos id fragbits fragoffset window ipopts geoip iprep tcp.mss tcp.hdr
-    ipv4.hdr ipv6.hdr tcp.wscale
+    geoip iprep tcp.mss tcp.hdr ipv4.hdr ipv6.hdr tcp.wscale
     """.split(),
         "IP and TCP header tests",
     ),
@@ -161,7 +161,7 @@ UNSUPPORTED = {
     regex sd_pattern replace cvs asn1 ftpbounce rpc content-list uricontent-list http_encode
     http_param http_true_ip http_num_headers http_num_trailers http_header_test http_trailer_test
     http_version_match http_max_header_line http_max_trailer_line http_num_cookies
-    http.request_header http_raw_trailer ber_data ber_skip appids wizard pkt_num bufferlen-relative
+    http_raw_trailer ber_data ber_skip appids wizard pkt_num bufferlen-relative
     """.split(),
         "rare options",
     ),
@@ -191,6 +191,16 @@ PROTOCOL_PORTS: dict[str, frozenset[int]] = {
     "rdp": frozenset({3389}),
 }
 """Protocols of a rule header that are looked for at these ports of a TCP service (or at one of that name)."""
+TCP_SERVICE_PROTOCOLS = frozenset(
+    """
+    smtp ftp ftp-data imap pop3 ssh telnet pgsql smb dcerpc nntp rfb rdp mqtt modbus dnp3 ldap irc jabber
+    msn
+    """.split()
+)
+"""Protocols of a rule header that a TCP service may speak."""
+
+NO_TCP_SERVICES = frozenset("dhcp tftp snmp ntp quic http2 http3 netbios-ns mdns syslog ike teredo".split())
+"""Services of Snort rules that no TCP service with HTTP/1 is."""
 
 HTTP_SERVICES = frozenset({"http", "http1"})
 

@@ -82,8 +82,9 @@ def test_observing_judges_on_and_the_summary_counts(tmp_path: Path, rules: Path)
 
 def test_ports_dialects_and_several_rule_files(tmp_path: Path, rules: Path) -> None:
     capture = write(tmp_path / "a.pcap", connection([ATTACK]))
-    assert events(run("replay", capture, "--rules", rules, "--http-port", 8080, "--json")[1]) == []
-    assert len(events(run("replay", capture, "--rules", rules, "--any-port", "--json")[1])) == 2
+    assert events(run("replay", capture, "--rules", rules, "--only-port", 8080, "--json")[1]) == []
+    for ports in ((), ("--http-port", 8080), ("--only-port", 80)):
+        assert len(events(run("replay", capture, "--rules", rules, *ports, "--json")[1])) == 2
     other = tmp_path / "other.rules"
     other.write_text(RULES.replace("886", "887"))
     _, text = run("replay", capture, "--rules", rules, other, "--dialect", "snort2", "--json")

@@ -13,7 +13,7 @@ from securedirect.cli.rules import command
 RULES = """\
 alert tcp any any -> $HTTP_SERVERS any (msg:"one"; content:"cmd|00|"; nocase; http_uri; \
 content:"x"; distance:2; byte_test:2,>,5,0,relative; classtype:web-application-attack; sid:7;)
-alert tcp any any -> $HTTP_SERVERS any (msg:"two"; content:"x"; ttl:3; sid:8;)
+alert tcp any any -> $HTTP_SERVERS any (msg:"two"; content:"x"; geoip:src,US; sid:8;)
 """
 
 
@@ -48,7 +48,7 @@ def test_json(run):
 
 
 def test_a_rule_that_is_not_loaded(run):
-    assert "unsupported: ttl" in run("8").output
+    assert "unsupported: geoip" in run("8").output
 
 
 def test_no_such_rule(run):

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from securedirect.cli.rules import command
 from securedirect.errors import ConfigError
-from securedirect.rules import DEFAULT_RULES, load_rule_files
+from securedirect.rules import DEFAULT_RULES, RuleService, load_rule_files
 from securedirect.rules import load as load_module
 from securedirect.rules.dialect import guess_dialect
 
@@ -63,24 +63,68 @@ def test_headers_that_requests_can_meet(load, header):
     ],
 )
 def test_headers_that_no_request_can_meet(load, header, reason):
-    (entry,) = load(with_header(header)).entries
+    (entry,) = load(with_header(header), service=RuleService("http", 80, "http")).entries
     assert entry.status == "not_applicable"
     assert reason in entry.reason
 
 
+@pytest.mark.parametrize("header", ["tcp any any -> $SMTP_SERVERS 25", "tcp any any -> any !$HTTP_PORTS"])
+def test_without_a_service_rules_for_any_tcp_service_are_usable(load, header):
+    (entry,) = load(with_header(header)).entries
+    assert (entry.status, "only for port" in entry.reason) == ("loaded", True)
+
+
 @pytest.mark.parametrize(
-    ("header", "reason"),
+    ("header", "sources", "ports"),
     [
-        ("tcp [192.0.2.9,192.0.2.10] any -> $HOME_NET any", "source addresses"),
-        ("tcp 192.0.2.0/24 any -> $HOME_NET any", "source addresses"),
-        ("tcp [$EXTERNAL_NET,!192.0.2.0/24] any -> $HOME_NET any", "source addresses"),
-        ("tcp $EXTERNAL_NET 5000 -> $HOME_NET any", "source ports"),
+        (
+            "tcp [192.0.2.9,192.0.2.10] any -> $HOME_NET any",
+            {"in": ["192.0.2.9", "192.0.2.10"], "not": []},
+            None,
+        ),
+        ("tcp 192.0.2.0/24 any -> $HOME_NET any", {"in": ["192.0.2.0/24"], "not": []}, None),
+        (
+            "tcp [$EXTERNAL_NET,!192.0.2.0/24] any -> $HOME_NET any",
+            {"in": [], "not": ["192.0.2.0/24"]},
+            None,
+        ),
+        ("tcp $EXTERNAL_NET 5000 -> $HOME_NET any", None, [[5000, 5000]]),
+        ("tcp $EXTERNAL_NET 1024: -> $HOME_NET any", None, [[1024, 65535]]),
     ],
 )
-def test_headers_that_the_document_cannot_say(load, header, reason):
-    (entry,) = load(with_header(header)).entries
-    assert entry.status == "unsupported"
-    assert reason in entry.reason
+def test_what_headers_say_of_clients(load, header, sources, ports):
+    report = load(with_header(header))
+    assert [entry.status for entry in report.entries] == ["loaded"]
+    (rule,) = json.loads(report.document)["rules"]
+    assert (rule.get("sources"), rule.get("src_ports")) == (sources, ports)
+
+
+def test_rules_about_addresses_alone_are_lists(load):
+    text = (
+        """
+    alert tcp [192.0.2.9,198.51.100.0/24] any -> $HOME_NET any (msg:"bad"; flags:S; threshold:type limit,track
+    """.strip().replace("\n    ", " ")
+        + " by_src,count 1,seconds 60; classtype:misc-attack; sid:7; rev:2;)"
+    )
+    report = load(text, dialect="suricata")
+    document = json.loads(report.document)
+    assert document["rules"] == []
+    (entry,) = document["reputation"]
+    assert (entry["sid"], entry["rev"], entry["action"], entry["priority"]) == (7, 2, "alert", 2)
+    assert entry["networks"] == ["192.0.2.9/32", "198.51.100.0/24"]
+    assert (report.entries[0].status, report.entries[0].decided_by) == ("loaded", "a list of addresses")
+
+
+def test_rules_that_match_every_request_never_divert(load):
+    report = load(
+        'drop tcp any any -> $HOME_NET any (msg:"all"; flow:established,to_server; sid:1;)\n'
+        'pass tcp any any -> $HOME_NET any (msg:"ours"; content:"x"; sid:2;)',
+        dialect="suricata",
+    )
+    assert [(entry.status, entry.action) for entry in report.entries] == [
+        ("loaded", "alert"),
+        ("loaded", "pass"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,6 @@ ERRORS = [
     ('alert tcp any any -> any any (pcre:"abc"; sid:1;)', 37, "between two '/'"),
     ('alert tcp any any -> any any (pcre:"/abc/k"; sid:1;)', 42, "no flag 'k'"),
     ('alert tcp any any -> any any (pcre:"/abc/UP"; sid:1;)', 43, "two buffers"),
-    ("alert tcp any any -> any any (pcre:/abc/; sid:1;)", 36, "double quotes"),
     ("alert tcp any any -> any any (urilen:a; sid:1;)", 38, "urilen needs"),
     ("alert tcp any any -> any any (urilen:9<>2; sid:1;)", 38, "ends before it begins"),
     ("alert tcp any any -> any any (flow:sideways; sid:1;)", 36, "no value 'sideways'"),

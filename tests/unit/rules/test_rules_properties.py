@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from securedirect.errors import ConfigError
 from securedirect.rules.compile import STATUSES
 from securedirect.rules.load import load_rule_files
+from securedirect.rules.options_content import decode_pattern
 from securedirect.rules.parser import parse_rule
-from securedirect.rules.reader import _HANDLERS, decode_pattern
+from securedirect.rules.reader import HANDLERS
 
 RELAXED = settings(
     max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
@@ -30,7 +31,7 @@ pieces = st.sampled_from(
         'pcre:"/a/";', "pcre:", "flow:", "to_server", "relative", "<>", "noalert;", "#",
     ]
 )  # fmt: skip
-rule_like = st.lists(st.one_of(pieces, st.sampled_from(sorted(_HANDLERS)), latin), max_size=40).map("".join)
+rule_like = st.lists(st.one_of(pieces, st.sampled_from(sorted(HANDLERS)), latin), max_size=40).map("".join)
 
 
 @pytest.fixture(scope="module")

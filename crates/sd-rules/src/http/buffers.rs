@@ -54,6 +54,8 @@ pub struct Buffers {
     too_many: bool,
     /// The second form of [`Buffer::HttpHeaderSnort3`].
     decoded_header: View,
+    /// The header lines one by one: [`Buffer::HttpRequestHeader`].
+    lines: Vec<Span>,
     made: Vec<u8>,
     /// The form that a further one is made from.
     source: Vec<u8>,
@@ -69,6 +71,7 @@ impl Default for Buffers {
             uris: Default::default(),
             too_many: false,
             decoded_header: View::Absent,
+            lines: Vec::new(),
             made: Vec::new(),
             source: Vec::new(),
         }
@@ -82,6 +85,7 @@ impl Buffers {
         self.too_many = false;
         self.uris.iter_mut().for_each(Vec::clear);
         self.decoded_header = View::Absent;
+        self.lines.clear();
         self.made.clear();
         self.made.shrink_to(16 << 10);
         self.source.clear();
@@ -98,6 +102,7 @@ impl Buffers {
         match uri_index(buffer) {
             Some(_) if self.plain_uri.is_some() => 1,
             Some(index) => self.uris[index].len(),
+            None if buffer == Buffer::HttpRequestHeader => self.lines.len(),
             None if buffer == Buffer::HttpHeaderSnort3 && !matches!(self.decoded_header, View::Absent) => 2,
             None => 1,
         }
@@ -111,6 +116,7 @@ impl Buffers {
                     None => self.uris[index].get(form).map(|span| span.of(&self.made)),
                 };
             }
+            None if buffer == Buffer::HttpRequestHeader => return Some(self.lines.get(form)?.of(&self.made)),
             None if form == 0 => self.views[buffer as usize],
             None => self.decoded_header,
         };
@@ -427,6 +433,15 @@ impl Buffers {
             self.join(data, &head.headers, |header| header.known == Name::Cookie, "");
             if head.headers.iter().any(|header| header.known == Name::Cookie) {
                 self.views[Buffer::HttpCookieSnort2 as usize] = View::Made(Span::new(start, self.made.len()));
+            }
+        }
+        if used[Buffer::HttpRequestHeader as usize] {
+            for header in &head.headers {
+                let start = self.made.len();
+                self.made.extend_from_slice(header.name.of(data));
+                self.made.extend_from_slice(b": ");
+                push_value(&mut self.made, data, header);
+                self.lines.push(Span::new(start, self.made.len()));
             }
         }
         if used[Buffer::HttpHeaderNames as usize] {

@@ -1,27 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The engine over a capture: what it would have said of the traffic in a pcap file, with time as the capture has it.
+//! What would be said of the traffic in a capture file, with time as the capture has it.
 //!
-//! Every connection is judged as if the director had met it, with a honeypot that takes everything over. Memory is bounded:
-//! records, flows and ports are, and the capture is read once from its beginning to its end.
+//! Two look at it. The engine meets every connection as if the director had, with a honeypot that takes everything over:
+//! it says what would have been diverted. [`judge`] says which rules match, in both directions and to the end, also what
+//! came after a diversion. Memory is bounded: records, flows and ports are, and the capture is read once from its beginning
+//! to its end.
+
+mod decode;
+mod judge;
+mod pcap;
+mod stream;
 
 use crate::eve::{self, Names};
+use decode::{Fragments, Packet, Tcp};
+use judge::{Alert, Judge};
+use pcap::{Format, Next};
 use sd_engine::counter::{Counter, NAMES};
-use sd_engine::event::Event;
+use sd_engine::event::{Endpoint, Event, FlowId, Http, Place, Signature};
 use sd_engine::host::{self, flag, Backend, Diversion, Facts, Host, Meta};
 use sd_engine::packet::{Template, ACK, FIN, RST, SYN};
 use sd_engine::{Config, Engine, Method, Service};
-use sd_rules::RuleSet;
+use sd_rules::{Action, RuleSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 const MS: u64 = 1_000_000;
-const RECORD_MAX: usize = 256 * 1024;
 const FLOWS_MAX: usize = 65_536;
 const PORTS_MAX: usize = 1024;
 /// A connection without a packet for so long is over.
@@ -39,9 +48,12 @@ const HONEYPOT: u16 = 1;
 
 #[derive(Clone, Debug, Deserialize)]
 pub struct Options {
-    /// Ports of the service; none: every connection, whose client is who sent the SYN, or else an HTTP request.
+    /// Only connections to these ports; none: every connection, whose client is who sent the SYN, or else an HTTP request.
     pub ports: Vec<u16>,
-    /// Judge segments with wrong checksums, too: captures made on the sender have them unfinished.
+    /// Ports where requests are expected, whatever their first bytes look like.
+    #[serde(default)]
+    pub http_ports: Vec<u16>,
+    /// Judge segments with wrong checksums, whoever sent them.
     pub ignore_checksums: bool,
     /// Divert nothing, so that everything is judged.
     pub observe: bool,
@@ -70,20 +82,51 @@ pub struct Summary {
 /// Gets each event; false: enough.
 pub type Emit<'a> = dyn FnMut(&Value) -> bool + 'a;
 
-/// Judge a capture.
+/// Who sends TCP segments of which most (of those with payload, if there are any) have wrong checksums: captures made on
+/// the sending host have them unfinished, while an attacker's chaff is the smaller part of what he sends.
+pub fn unfinished_checksums(mut capture: impl Read) -> Result<HashSet<IpAddr>, String> {
+    let mut format = Format::read(&mut capture)?;
+    let mut record = Vec::new();
+    let mut sources: HashMap<IpAddr, [(u64, u64); 2]> = HashMap::new();
+    while let Next::Record(_, link) = format.next(&mut capture, &mut record)? {
+        let Some(Ok(packet)) = decode::network(link, &record).map(decode::packet) else { continue };
+        let Ok((tcp, wrong)) = decode::tcp(&packet) else { continue };
+        if sources.len() >= FLOWS_MAX && !sources.contains_key(&packet.source) {
+            continue;
+        }
+        let count = &mut sources.entry(packet.source).or_default()[usize::from(tcp.payload.is_empty())];
+        count.0 += u64::from(wrong);
+        count.1 += 1;
+    }
+    let most = |[data, empty]: &[(u64, u64); 2]| {
+        let (wrong, all) = if data.1 > 0 { data } else { empty };
+        wrong * 2 > *all
+    };
+    Ok(sources.into_iter().filter(|(_, counts)| most(counts)).map(|(source, _)| source).collect())
+}
+
+/// The two rule sets of a replay: the director's, and the one for captures.
+#[derive(Clone)]
+pub struct Rules {
+    pub live: Arc<RuleSet>,
+    pub capture: Arc<RuleSet>,
+}
+
+/// Judge a capture. `forgiven`: of [`unfinished_checksums`].
 pub fn replay(
     mut capture: impl Read,
-    rules: Arc<RuleSet>,
+    rules: Rules,
     options: &Options,
+    forgiven: HashSet<IpAddr>,
     emit: &mut Emit<'_>,
 ) -> Result<Summary, String> {
-    let format = Format::read(&mut capture)?;
-    let mut replay = Replay::new(rules, options);
+    let mut format = Format::read(&mut capture)?;
+    let mut replay = Replay::new(rules, options, forgiven);
     let mut record = Vec::new();
     let mut going = true;
     while going {
         match format.next(&mut capture, &mut record)? {
-            Next::Record(at) => replay.packet(at, format.link, &record),
+            Next::Record(at, link) => replay.packet(at, link, &record),
             Next::End => break,
             Next::Cut => {
                 replay.summary.cut_short = true;
@@ -93,275 +136,14 @@ pub fn replay(
         going = replay.tell(emit);
     }
     if going {
+        replay.judge.finish();
+        going = replay.tell(emit);
+    }
+    if going {
         replay.end();
         replay.tell(emit);
     }
     Ok(replay.summarise())
-}
-
-/// The head of the file.
-struct Format {
-    big: bool,
-    /// Nanoseconds of one unit of the stamps' fraction.
-    fraction: u64,
-    link: u32,
-}
-
-enum Next {
-    /// When, in ns since the epoch.
-    Record(u64),
-    End,
-    Cut,
-}
-
-impl Format {
-    fn read(capture: &mut impl Read) -> Result<Format, String> {
-        let mut head = [0u8; 24];
-        if fill(capture, &mut head)? < head.len() {
-            return Err("this is no pcap file: it is too short".into());
-        }
-        let (big, fraction) = match head[..4] {
-            [0xd4, 0xc3, 0xb2, 0xa1] => (false, 1000),
-            [0xa1, 0xb2, 0xc3, 0xd4] => (true, 1000),
-            [0x4d, 0x3c, 0xb2, 0xa1] => (false, 1),
-            [0xa1, 0xb2, 0x3c, 0x4d] => (true, 1),
-            [0x0a, 0x0d, 0x0d, 0x0a] => {
-                return Err("this is a pcapng file; turn it into pcap: tcpdump -r FILE -w FILE.pcap".into())
-            }
-            _ => return Err("this is no pcap file".into()),
-        };
-        let format = Format { big, fraction, link: 0 };
-        // The upper bits tell of a frame check sequence.
-        let link = format.word(&head, 20) & 0xffff;
-        match link {
-            0 | 1 | 12 | 14 | 101 | 108 | 113 | 228 | 229 | 276 => Ok(Format { link, ..format }),
-            _ => Err(format!("link type {link} is not known (Ethernet, raw IP, Linux cooked and loopback are)")),
-        }
-    }
-
-    fn word(&self, bytes: &[u8], at: usize) -> u32 {
-        let word = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
-        if self.big {
-            u32::from_be_bytes(word)
-        } else {
-            u32::from_le_bytes(word)
-        }
-    }
-
-    fn next(&self, capture: &mut impl Read, record: &mut Vec<u8>) -> Result<Next, String> {
-        let mut head = [0u8; 16];
-        match fill(capture, &mut head)? {
-            0 => return Ok(Next::End),
-            16 => {}
-            _ => return Ok(Next::Cut),
-        }
-        let length = self.word(&head, 8) as usize;
-        if length > RECORD_MAX {
-            return Err(format!("a record of {length} bytes: the file is damaged"));
-        }
-        record.resize(length, 0);
-        if fill(capture, record)? < length {
-            return Ok(Next::Cut);
-        }
-        let fraction = u64::from(self.word(&head, 4)) * self.fraction;
-        Ok(Next::Record(u64::from(self.word(&head, 0)) * 1_000_000_000 + fraction))
-    }
-}
-
-/// Like read_exact, but says how much there was.
-fn fill(capture: &mut impl Read, buffer: &mut [u8]) -> Result<usize, String> {
-    let mut done = 0;
-    while done < buffer.len() {
-        match capture.read(&mut buffer[done..]) {
-            Ok(0) => break,
-            Ok(n) => done += n,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(format!("cannot read the capture: {e}")),
-        }
-    }
-    Ok(done)
-}
-
-/// A TCP segment of a record.
-struct Tcp<'a> {
-    source: (IpAddr, u16),
-    destination: (IpAddr, u16),
-    seq: u32,
-    ack: u32,
-    flags: u8,
-    timestamps: Option<(u32, u32)>,
-    /// Window scale, SACK permitted and so on: host::OPT_*.
-    offered: u8,
-    payload: &'a [u8],
-}
-
-fn be16(b: &[u8], at: usize) -> u16 {
-    u16::from_be_bytes([b[at], b[at + 1]])
-}
-
-fn be32(b: &[u8], at: usize) -> u32 {
-    u32::from_be_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]])
-}
-
-/// The network layer's bytes of a record.
-fn network(link: u32, record: &[u8]) -> Option<&[u8]> {
-    let mut at = match link {
-        1 => 12,
-        113 => 14,
-        276 => 0,
-        0 | 108 => return record.get(4..),
-        _ => return Some(record),
-    };
-    let header = match link {
-        113 => 16,
-        276 => 20,
-        _ => 14,
-    };
-    let mut rest = record.get(header..)?;
-    for _ in 0..4 {
-        match be16(record.get(at..at + 2)?, 0) {
-            0x0800 | 0x86dd => return Some(rest),
-            0x8100 | 0x88a8 | 0x9100 => {
-                at = record.len() - rest.len() + 2;
-                rest = rest.get(4..)?;
-            }
-            _ => return None,
-        }
-    }
-    None
-}
-
-fn checksum(parts: &[&[u8]]) -> u16 {
-    let mut sum = 0u64;
-    for part in parts {
-        for pair in part.chunks(2) {
-            sum += u64::from(u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)]));
-        }
-    }
-    while sum >> 16 != 0 {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    sum as u16
-}
-
-/// The TCP segment in a network layer's bytes, or why there is none.
-fn tcp(ip: &[u8], ignore_checksums: bool) -> Result<Tcp<'_>, &'static str> {
-    let (source, destination, segment, addresses) = match ip.first().map_or(0, |b| b >> 4) {
-        4 => ipv4(ip, ignore_checksums)?,
-        6 => ipv6(ip)?,
-        _ => return Err("not_ip"),
-    };
-    if segment.len() < 20 {
-        return Err("truncated");
-    }
-    let header = usize::from(segment[12] >> 4) * 4;
-    if header < 20 || header > segment.len() {
-        return Err("malformed");
-    }
-    if !ignore_checksums {
-        let length = (segment.len() as u32).to_be_bytes();
-        if checksum(&[addresses, &length, &[0, 6], segment]) != 0xffff {
-            return Err("bad_checksum");
-        }
-    }
-    let mut parsed = Tcp {
-        source: (source, be16(segment, 0)),
-        destination: (destination, be16(segment, 2)),
-        seq: be32(segment, 4),
-        ack: be32(segment, 8),
-        flags: segment[13],
-        timestamps: None,
-        offered: 0,
-        payload: &segment[header..],
-    };
-    let mut options = &segment[20..header];
-    while let [kind, after @ ..] = options {
-        match kind {
-            0 => break,
-            1 => options = after,
-            _ => {
-                let size = usize::from(*after.first().unwrap_or(&0));
-                if size < 2 || size > options.len() {
-                    break;
-                }
-                match (kind, size) {
-                    (8, 10) => {
-                        parsed.timestamps = Some((be32(options, 2), be32(options, 6)));
-                        parsed.offered |= host::OPT_TIMESTAMPS;
-                    }
-                    (3, 3) => parsed.offered |= host::OPT_WSCALE,
-                    (4, 2) => parsed.offered |= host::OPT_SACK,
-                    _ => {}
-                }
-                options = &options[size..];
-            }
-        }
-    }
-    Ok(parsed)
-}
-
-type Layer<'a> = (IpAddr, IpAddr, &'a [u8], &'a [u8]);
-
-fn ipv4(ip: &[u8], ignore_checksums: bool) -> Result<Layer<'_>, &'static str> {
-    if ip.len() < 20 {
-        return Err("truncated");
-    }
-    let header = usize::from(ip[0] & 15) * 4;
-    // 0: a segment that the sender's card was to cut.
-    let total = match usize::from(be16(ip, 2)) {
-        0 => ip.len(),
-        total => total,
-    };
-    if header < 20 || total < header {
-        return Err("malformed");
-    }
-    if ip[9] != 6 {
-        return Err("not_tcp");
-    }
-    if be16(ip, 6) & 0x3fff != 0 {
-        return Err("fragment");
-    }
-    if total > ip.len() {
-        return Err("truncated");
-    }
-    if !ignore_checksums && checksum(&[&ip[..header]]) != 0xffff {
-        return Err("bad_checksum");
-    }
-    let address = |at: usize| IpAddr::V4(Ipv4Addr::from(be32(ip, at)));
-    Ok((address(12), address(16), &ip[header..total], &ip[12..20]))
-}
-
-fn ipv6(ip: &[u8]) -> Result<Layer<'_>, &'static str> {
-    if ip.len() < 40 {
-        return Err("truncated");
-    }
-    let total = 40 + usize::from(be16(ip, 4));
-    if total > ip.len() {
-        return Err("truncated");
-    }
-    let (mut next, mut at) = (ip[6], 40);
-    for _ in 0..8 {
-        match next {
-            6 => {
-                let address = |at: usize| {
-                    let mut bytes = [0u8; 16];
-                    bytes.copy_from_slice(&ip[at..at + 16]);
-                    IpAddr::V6(Ipv6Addr::from(bytes))
-                };
-                return Ok((address(8), address(24), &ip[at..total], &ip[8..40]));
-            }
-            0 | 43 | 60 if at + 8 <= total => {
-                next = ip[at];
-                at += 8 + usize::from(ip[at + 1]) * 8;
-                if at > total {
-                    return Err("malformed");
-                }
-            }
-            44 => return Err("fragment"),
-            _ => return Err("not_tcp"),
-        }
-    }
-    Err("malformed")
 }
 
 /// Client and service.
@@ -392,7 +174,11 @@ struct Site {
 
 struct Replay<'a> {
     options: &'a Options,
-    rules: Arc<RuleSet>,
+    rules: Rules,
+    forgiven: HashSet<IpAddr>,
+    fragments: Fragments,
+    judge: Judge,
+    alerts: u64,
     engines: BTreeMap<u16, Engine>,
     keys: HashMap<Key, u32>,
     synthetic: HashMap<IpAddr, u32>,
@@ -406,12 +192,16 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    fn new(rules: Arc<RuleSet>, options: &Options) -> Replay<'_> {
+    fn new(rules: Rules, options: &Options, forgiven: HashSet<IpAddr>) -> Replay<'_> {
         let names = HashMap::from([(SERVER, "server".to_owned()), (HONEYPOT, "honeypot".to_owned())]);
-        let services = options.ports.iter().map(|port| (*port, eve::Service::of(&rules))).collect();
+        let services = options.ports.iter().map(|port| (*port, eve::Service::of(&rules.live))).collect();
         Replay {
             options,
+            judge: Judge::new(rules.capture.clone(), options),
             rules,
+            forgiven,
+            fragments: Fragments::default(),
+            alerts: 0,
             engines: BTreeMap::new(),
             keys: HashMap::new(),
             synthetic: HashMap::new(),
@@ -437,10 +227,47 @@ impl Replay<'_> {
     fn packet(&mut self, at: u64, link: u32, record: &[u8]) {
         self.summary.packets += 1;
         self.pass_time(at);
-        let parsed = network(link, record).ok_or("not_ip").and_then(|ip| tcp(ip, self.options.ignore_checksums));
-        match parsed {
-            Ok(tcp) => self.segment(&tcp),
-            Err(why) => self.skip(why),
+        self.judge.at(self.summary.packets, at);
+        match decode::network(link, record) {
+            Some(ip) => self.ip(ip, 0),
+            None => self.skip("not_ip"),
+        }
+    }
+
+    fn ip(&mut self, ip: &[u8], depth: usize) {
+        let packet = match decode::packet(ip) {
+            Ok(packet) => packet,
+            Err(why) => return self.skip(why),
+        };
+        match decode::tcp(&packet) {
+            Ok((_, true)) if !self.options.ignore_checksums && !self.forgiven.contains(&packet.source) => {
+                self.skip("bad_checksum");
+            }
+            Ok((tcp, _)) => {
+                let wanted = |port: u16| self.options.ports.is_empty() || self.is_service(port);
+                if wanted(tcp.source.1) || wanted(tcp.destination.1) {
+                    self.judge.segment(&packet, &tcp);
+                }
+                self.segment(&tcp);
+            }
+            Err(why) => self.other(&packet, depth, why),
+        }
+    }
+
+    /// What is no TCP segment by itself.
+    fn other(&mut self, packet: &Packet<'_>, depth: usize, why: &'static str) {
+        if self.options.ports.is_empty() {
+            self.judge.packet(packet);
+        }
+        if packet.fragment {
+            match self.fragments.add(packet) {
+                Some(whole) if depth < 8 => self.ip(&whole, depth + 1),
+                _ => {}
+            }
+        } else if let Some(inner) = decode::inner(packet, depth) {
+            self.ip(inner, depth + 1);
+        } else {
+            self.skip(why);
         }
     }
 
@@ -595,7 +422,7 @@ impl Replay<'_> {
             if self.engines.len() >= PORTS_MAX {
                 return self.skip("too_many_ports");
             }
-            self.engines.insert(port, Engine::new(config(self.options, port), vec![self.rules.clone()]));
+            self.engines.insert(port, Engine::new(config(self.options, port), vec![self.rules.live.clone()]));
         }
         let timestamps = f.template.timestamps.map_or(0, |_| host::OPT_TIMESTAMPS);
         f.facts.get_or_insert(Facts {
@@ -658,7 +485,16 @@ impl Replay<'_> {
 
     /// Pass on what has been said; false when nobody listens any more.
     fn tell(&mut self, emit: &mut Emit<'_>) -> bool {
+        for alert in std::mem::take(&mut self.judge.alerts) {
+            self.alerts += 1;
+            if !emit(&self.alert(alert)) {
+                return false;
+            }
+        }
         for (at, event) in std::mem::take(&mut self.site.events) {
+            if matches!(event, Event::Alert { .. }) {
+                continue; // the judge tells them
+            }
             let mut value = eve::render(UNIX_EPOCH + Duration::from_nanos(at), &event, &self.names);
             self.name_addresses(&mut value);
             if !emit(&value) {
@@ -672,7 +508,50 @@ impl Replay<'_> {
         true
     }
 
-    /// Give events the addresses that the capture has.
+    fn alert(&self, alert: Alert) -> Value {
+        let rule = self.rules.capture.rule(alert.rule);
+        let attack = rule.action == Action::Divert;
+        let end = |port| Endpoint { address: [0; 4], port };
+        let event = Event::Alert {
+            flow: FlowId { id: alert.flow, source: end(alert.source.1), destination: end(alert.destination.1) },
+            signature: Arc::new(Signature::of(rule)),
+            place: Place { buffer: alert.found.buffer, offset: alert.found.offset, length: alert.found.len },
+            diverted: attack && !self.options.observe,
+            would_divert: attack && self.options.observe,
+            scored: rule.action == Action::Score,
+            http: alert.http.clone().unwrap_or_else(Http::default),
+            request: alert.request,
+        };
+        let mut value = eve::render(UNIX_EPOCH + Duration::from_nanos(self.site.now), &event, &self.names);
+        value["src_ip"] = json!(alert.source.0.to_string());
+        value["dest_ip"] = json!(alert.destination.0.to_string());
+        if alert.protocol != 6 {
+            value["proto"] = match alert.protocol {
+                1 => json!("ICMP"),
+                17 => json!("UDP"),
+                58 => json!("IPv6-ICMP"),
+                number => json!(number.to_string()),
+            };
+        }
+        if let Some(object) = value.as_object_mut() {
+            match alert.client {
+                Some(client) => {
+                    object.insert("direction".into(), json!(if client { "to_server" } else { "to_client" }))
+                }
+                None => object.remove("direction"),
+            };
+            if alert.packet > 0 {
+                object.insert("pcap_cnt".into(), json!(alert.packet));
+            }
+            if alert.http.is_none() {
+                object.remove("app_proto");
+                object.remove("tx_id");
+            }
+        }
+        value
+    }
+
+    /// Give events the addresses that the capture has, and the number of the connection.
     fn name_addresses(&self, event: &mut Value) {
         for key in ["src_ip", "dest_ip"] {
             let Some(short) = event[key].as_str().and_then(|text| text.parse::<Ipv4Addr>().ok()) else { continue };
@@ -682,6 +561,14 @@ impl Replay<'_> {
                 }
             }
         }
+        let end = |address: &str, port: &str| {
+            let address = event[address].as_str()?.parse::<IpAddr>().ok()?;
+            Some((address, u16::try_from(event[port].as_u64()?).ok()?))
+        };
+        let ends = end("src_ip", "src_port").zip(end("dest_ip", "dest_port"));
+        if let Some(id) = ends.and_then(|(source, destination)| self.judge.flow_of(6, source, destination)) {
+            event["flow_id"] = json!(id);
+        }
     }
 
     fn summarise(mut self) -> Summary {
@@ -690,6 +577,7 @@ impl Replay<'_> {
                 self.summary.counters.insert(name, count);
             }
         }
+        self.summary.counters.insert(NAMES[Counter::AlertsRaised as usize], self.alerts);
         self.summary
     }
 }
@@ -767,5 +655,4 @@ impl Host for Site {
 }
 
 #[cfg(test)]
-#[path = "replay_tests.rs"]
 mod tests;

@@ -3,24 +3,36 @@
 
 use super::*;
 use sd_engine::packet::MAX_FRAME;
+use std::net::Ipv6Addr;
 
 const ATTACK: &[u8] = b"GET /cgi-bin/phf?x HTTP/1.1\r\nHost: shop\r\n\r\n";
 const GOOD: &[u8] = b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n";
 const CLIENT: ([u8; 4], u16) = ([198, 51, 100, 11], 40000);
 const SERVICE: ([u8; 4], u16) = ([192, 0, 2, 100], 80);
 
-fn rules() -> Arc<RuleSet> {
+fn document(more: Value) -> Arc<RuleSet> {
     let hex: String = "/cgi-bin/phf".bytes().map(|b| format!("{b:02x}")).collect();
-    let document = json!({"version": 1, "services": [], "rules": [{
+    let mut rule = json!({
         "gid": 1, "sid": 886, "rev": 1, "msg": "phf", "classtype": "web-application-attack", "category": "Attack",
         "priority": 1, "action": "divert", "file": "t.rules", "line": 1, "scope": "http",
-        "options": [{"kind": "content", "buffer": "http_uri", "bytes": hex, "nocase": false}]}]});
-    Arc::new(RuleSet::from_json(&serde_json::to_vec(&document).unwrap()).unwrap().0)
+        "options": [{"kind": "content", "buffer": "http_uri", "bytes": hex, "nocase": false}]});
+    if more != Value::Null {
+        rule["view"] = more;
+    }
+    let document = json!({"version": 1, "services": [], "rules": [rule]});
+    let (rules, refused) = RuleSet::from_json(&serde_json::to_vec(&document).unwrap()).unwrap();
+    assert_eq!(refused, []);
+    Arc::new(rules)
+}
+
+fn rules() -> Rules {
+    Rules { live: document(Value::Null), capture: document(json!({"unit": "request"})) }
 }
 
 fn options() -> Options {
     Options {
         ports: vec![80],
+        http_ports: vec![],
         ignore_checksums: false,
         observe: false,
         hold_bytes: 8192,
@@ -88,7 +100,7 @@ impl Pcap {
 
     fn judged(&self, options: &Options) -> (Vec<Value>, Summary) {
         let mut events = Vec::new();
-        let summary = replay(&self.bytes[..], rules(), options, &mut |event| {
+        let summary = replay(&self.bytes[..], rules(), options, HashSet::new(), &mut |event| {
             events.push(event.clone());
             true
         });
@@ -155,8 +167,9 @@ fn observing_goes_on_after_an_attack() {
     let mut pcap = Pcap::new(false, false, 1);
     pcap.add(1, &frame(100, ACK, ATTACK));
     pcap.add(2, &frame(100 + ATTACK.len() as u32, ACK, ATTACK));
+    // Rules are judged to the capture's end, diversions as the director would have made them.
     let (events, summary) = pcap.judged(&options());
-    assert_eq!(kinds(&events), ["alert 886", "diversion"]);
+    assert_eq!(kinds(&events), ["alert 886", "alert 886", "diversion"]);
     assert_eq!(summary.skipped["diverted"], 1);
     let (events, summary) = pcap.judged(&Options { observe: true, ..options() });
     assert_eq!(kinds(&events), ["alert 886", "observed", "alert 886", "observed"]);
@@ -201,9 +214,10 @@ fn ipv6_keeps_its_addresses() {
 
 #[test]
 fn damaged_files_are_told() {
-    let said = |bytes: &[u8]| replay(bytes, rules(), &options(), &mut |_| true).err().unwrap_or_default();
+    let said =
+        |bytes: &[u8]| replay(bytes, rules(), &options(), HashSet::new(), &mut |_| true).err().unwrap_or_default();
     assert!(said(b"").contains("too short"));
-    assert!(said(&[0x0a, 0x0d, 0x0d, 0x0a].repeat(8)).contains("pcapng"));
+    assert!(said(&[0x0a, 0x0d, 0x0d, 0x0a].repeat(8)).contains("damaged"));
     let mut pcap = Pcap::new(false, false, 1);
     pcap.add(1, &frame(100, ACK, ATTACK));
     let whole = pcap.bytes.clone();

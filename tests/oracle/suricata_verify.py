@@ -4,8 +4,8 @@
 Run it with ``python tests/oracle/suricata_verify.py [FOLDER] [--write FILE]``; FOLDER holds ``index.json``
 and the tests, by default the corpora beside the project. ``--write`` puts the table between FILE's markers.
 A test agrees when every expectation about alerts does: a rule that is to fire has fired, one that is not to
-has not. Whether it fired as often as stated is counted apart. Ends with 1 when a test differs that ``EXPLAINED``
-does not name, or one agrees that it does.
+has not. Whether it fired as often as stated is counted apart. Ends with 1 when a test differs that
+``EXPLAINED`` does not name, or one agrees that it does.
 """
 
 from __future__ import annotations

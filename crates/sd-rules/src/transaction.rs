@@ -227,6 +227,7 @@ impl Transaction {
             overworked,
             stateless,
             lines,
+            passed,
         } = self;
         head.reset();
         buffers.reset();
@@ -259,6 +260,7 @@ impl Transaction {
             always_added,
             overworked,
             stateless,
+            passed,
         ] {
             *flag = false;
         }

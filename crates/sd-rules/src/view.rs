@@ -43,12 +43,30 @@ pub(crate) struct ViewTest {
     packets: bool,
     http: bool,
     protocol: Option<u8>,
-    ends: [(Option<Networks>, Option<Vec<(u16, u16)>>); 2],
+    /// Source and destination.
+    ends: [End; 2],
     both: bool,
     client: Option<bool>,
     established: Option<bool>,
     pub drop: bool,
     pub silent: bool,
+}
+
+/// What a header says of one end; none: any.
+struct End {
+    networks: Option<Networks>,
+    ports: Option<Vec<(u16, u16)>>,
+}
+
+impl End {
+    fn new(networks: Option<document::Networks>, ports: Option<Vec<(u16, u16)>>) -> Result<End, String> {
+        Ok(End { networks: networks.map(Networks::new).transpose()?, ports })
+    }
+
+    fn holds(&self, (address, port): (IpAddr, u16), server: Option<IpAddr>) -> bool {
+        self.networks.as_ref().is_none_or(|networks| networks.hold(address, server))
+            && self.ports.as_ref().is_none_or(|list| list.iter().any(|(low, high)| (*low..=*high).contains(&port)))
+    }
 }
 
 impl ViewTest {
@@ -58,10 +76,7 @@ impl ViewTest {
             packets: test.packets,
             http: test.http,
             protocol: test.protocol,
-            ends: [
-                (test.from.map(Networks::new).transpose()?, test.from_ports),
-                (test.to.map(Networks::new).transpose()?, test.to_ports),
-            ],
+            ends: [End::new(test.from, test.from_ports)?, End::new(test.to, test.to_ports)?],
             both: test.both,
             client: test.client,
             established: test.established,
@@ -93,10 +108,7 @@ impl ViewTest {
     }
 
     fn fits(&self, from: (IpAddr, u16), to: (IpAddr, u16), server: Option<IpAddr>) -> bool {
-        self.ends.iter().zip([from, to]).all(|((networks, ports), (address, port))| {
-            networks.as_ref().is_none_or(|networks| networks.hold(address, server))
-                && ports.as_ref().is_none_or(|list| list.iter().any(|(low, high)| (*low..=*high).contains(&port)))
-        })
+        self.ends[0].holds(from, server) && self.ends[1].holds(to, server)
     }
 }
 

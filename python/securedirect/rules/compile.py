@@ -124,9 +124,12 @@ def judge(rule: Rule, service: RuleService | None = None) -> Verdict:
 
 def is_address_list(rule: Rule) -> bool:
     """True for a rule that names hosts and says nothing of what they send."""
-    return reach(rule.header).listed_source and not any(
+    if not reach(rule.header).listed_source or any(
         isinstance(test, Content | Pcre | IsDataAt | ByteOption | Base64) for test in rule.tests
-    )
+    ):
+        return False
+    named = networks(rule.header.source)
+    return named is not None and bool(named["in"])
 
 
 def matches_everything(rule: Rule) -> bool:

@@ -33,7 +33,7 @@ from securedirect.rules.dialect import guess_dialect
 from securedirect.rules.lexer import RuleText, as_text, rule_texts
 from securedirect.rules.model import DIALECTS, Dialect, ParsedRule, Rule, RuleService
 from securedirect.rules.parser import parse_rule
-from securedirect.rules.policy import SHIPPED, UNKNOWN_PRIORITY, Action, Policy
+from securedirect.rules.policy import SHIPPED, UNKNOWN_PRIORITY, Action, Decision, Policy
 from securedirect.rules.reader import read_rule
 from securedirect.rules.specificity import Specificity
 

@@ -16,7 +16,7 @@ use decode::{Fragments, Packet, Tcp};
 use judge::{Alert, Judge};
 use pcap::{Format, Next};
 use sd_engine::counter::{Counter, NAMES};
-use sd_engine::event::{Endpoint, Event, FlowId, Http, Place, Signature};
+use sd_engine::event::{Endpoint, Event, FlowId, Place, Signature};
 use sd_engine::host::{self, flag, Backend, Diversion, Facts, Host, Meta};
 use sd_engine::packet::{Template, ACK, FIN, RST, SYN};
 use sd_engine::{Config, Engine, Method, Service};
@@ -519,7 +519,7 @@ impl Replay<'_> {
             diverted: attack && !self.options.observe,
             would_divert: attack && self.options.observe,
             scored: rule.action == Action::Score,
-            http: alert.http.clone().unwrap_or_else(Http::default),
+            http: alert.http.clone().unwrap_or_default(),
             request: alert.request,
         };
         let mut value = eve::render(UNIX_EPOCH + Duration::from_nanos(self.site.now), &event, &self.names);

@@ -115,6 +115,7 @@ pub fn builtin_rules() -> Vec<(u32, u32, Option<&'static str>, &'static str)> {
         Action::Divert => "divert",
         Action::Score => "score",
         Action::Alert => "alert",
+        Action::Pass => "pass",
     };
     Decoder::TABLE.iter().map(|(_, sid, action, msg)| (GID, *sid, action.as_ref().map(word), *msg)).collect()
 }

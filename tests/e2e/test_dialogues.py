@@ -213,7 +213,8 @@ def test_the_published_rules(make_lab: Any) -> None:
         dialogues=True,
         rules=[PUBLISHED / "smtp.rules", PUBLISHED / "ftp.rules"],
         assignments=[
-            f'rules.actions."classtype:{name}"=divert' for name in ("attempted-recon", "bad-unknown")
+            f'rules.actions."classtype:{name}"=divert'
+            for name in ("attempted-recon", "attempted-admin", "bad-unknown")
         ],
     )
     loaded = {service["name"]: service["rules"]["loaded"] for service in status(lab)["services"]}

@@ -36,6 +36,7 @@ check: lint test ## Everything that must pass before a change goes in
 oracle: build ## Compare with other engines on the corpora beside the checkout; writes the tables of docs/
 	@test -d ../shared/corpora || { echo "the corpora are not here: ../shared/corpora" >&2; exit 1; }
 	$(BIN)/python tests/oracle/snort220.py --write docs/oracle.md
+	$(BIN)/python tests/oracle/libhtp.py --write docs/http.md
 	$(BIN)/python tests/oracle/suricata_verify.py
 	$(BIN)/python tests/oracle/policy.py --write docs/policy.md
 

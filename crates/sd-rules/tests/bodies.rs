@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What rules see of compressed bodies, multipart bodies and trailers, however they are cut; and the bounds.
 
+#[path = "common/coding.rs"]
+mod coding;
 mod common;
 
-use common::coding::{deflate, gzip, zlib};
+use coding::{deflate, gzip, zlib};
 use common::{chunked, compile, content, judge, judge_stream, rule};
 use sd_rules::{show, Buffer, Limits, Profile, RuleSet};
 use serde_json::json;

@@ -228,9 +228,14 @@ pub fn decode_deep(
 /// The one byte that some servers make of the UTF-8 sequence that `lead` begins, and how many it replaces.
 fn wide(lead: u8, rest: &[u8], loose: bool, event: &mut impl FnMut(Decoder)) -> (u8, usize) {
     if let (0xc0 | 0xc1, Some(&next)) = (lead, rest.get(1)) {
-        event(Decoder::OverlongUtf8);
-        if loose || next & 0xc0 == 0x80 {
-            return ((lead & 1) << 6 | next & 0x3f, 2);
+        let byte = (lead & 1) << 6 | next & 0x3f;
+        let strict = next & 0xc0 == 0x80;
+        // Latin-1 has such pairs, too.
+        if strict || matches!(byte, b'/' | b'\\' | b'.') {
+            event(Decoder::OverlongUtf8);
+        }
+        if strict || loose {
+            return (byte, 2);
         }
     }
     let (length, bits, least) = match lead {

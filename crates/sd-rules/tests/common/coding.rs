@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Compressed bodies.
+#![allow(dead_code)] // each test file uses its part
 
 use miniz_oxide::deflate::{compress_to_vec, compress_to_vec_zlib};
 

@@ -2,7 +2,6 @@
 //! Short ways to write rule documents and to judge requests.
 #![allow(dead_code)] // each test file uses its part
 
-pub mod coding;
 pub mod fuzz;
 
 use std::collections::BTreeSet;

@@ -35,6 +35,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             seq: 1,
             ack: 1,
             dst_port: limits.dst_port,
+            window: 1024,
+            ip: &HEADER,
             ..PacketFacts::default()
         };
         transaction.judge_packet(&rules, &mut scratch, &facts, &mut found);
@@ -62,6 +64,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     Ok(())
 }
+
+/// Of every line's segment: number 0x1234, not to be cut, TTL 64.
+const HEADER: [u8; 20] = [0x45, 0, 0, 40, 0x12, 0x34, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 1, 192, 0, 2, 100];
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16);

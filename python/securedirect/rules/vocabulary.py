@@ -218,6 +218,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
     **dict.fromkeys(
         """
     noalert startswith endswith bsize xbits hostbits url_decode app-layer-protocol tcp.flags tcp.ack tcp.seq
+    tcp.window
     """.split(),
         _SURICATA,
     ),

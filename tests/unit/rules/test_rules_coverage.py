@@ -17,8 +17,9 @@ import pytest
 from securedirect.rules import vocabulary
 from securedirect.rules.lexer import rule_texts
 from securedirect.rules.model import DIALECTS, Option
+from securedirect.rules.options_content import CONTENT_OPTIONS
 from securedirect.rules.parser import parse_rule
-from securedirect.rules.reader import _CONTENT_OPTIONS, _HANDLERS
+from securedirect.rules.reader import HANDLERS
 
 CASES = Path(__file__).resolve().parents[2] / "rules"
 
@@ -26,13 +27,13 @@ INFORMATION = frozenset("msg sid gid rev classtype priority metadata reference".
 """They say what a rule is called, not what it matches."""
 SILENT = frozenset("noalert flowbits xbits hostbits".split())
 """Rules with noalert do their work without being reported."""
-NEVER = frozenset("stream_size sameip".split())
+NEVER = frozenset("stream_size sameip ipopts".split())
 """Known, but no rule with them is ever loaded."""
 
 
 def wanted(dialect: str) -> set[str]:
     """Everything of the loader's vocabulary that rules of ``dialect`` are judged by."""
-    names = set(_HANDLERS) - vocabulary.IGNORED - vocabulary.RESPONSE - INFORMATION - NEVER
+    names = set(HANDLERS) - vocabulary.IGNORED - vocabulary.RESPONSE - INFORMATION - NEVER
     names = {name for name in names if dialect in vocabulary.ONLY_IN.get(name, DIALECTS)}
     flags = vocabulary.PCRE_PLAIN | set(vocabulary.PCRE_BUFFERS_IN[dialect])
     names |= {f"pcre /{flag}" for flag in flags}
@@ -51,7 +52,7 @@ def used(option: Option) -> Iterator[str]:
             yield "content !"
         for part in value.rpartition('"')[2].split(","):  # Snort 3: modifiers inside the option
             name = part.strip().partition(" ")[0].lower()
-            if name in _CONTENT_OPTIONS:
+            if name in CONTENT_OPTIONS:
                 yield name
     elif option.name == "pcre":
         if value.startswith("!"):

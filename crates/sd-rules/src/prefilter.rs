@@ -108,7 +108,12 @@ impl PrefilterBuilder {
             };
             // The rarest window; many patterns in one window would make a hit there expensive.
             let hash = |window: &[u8]| hash(window, window.len());
-            let cost = |window: &[u8]| frequency::cost(window) + 64 * load.get(&hash(window)).copied().unwrap_or(0);
+            // Bytes that repeat themselves can fill a request, each a hit: only where there is nothing else.
+            let repeats = |window: &[u8]| (1..4).any(|by| window.windows(by + 1).all(|part| part[0] == part[by]));
+            let cost = |window: &[u8]| {
+                let known = load.get(&hash(window)).copied().unwrap_or(0);
+                frequency::cost(window) + 64 * known + 300 * u32::from(window.len() == 4 && repeats(window))
+            };
             let windows = pattern.bytes.windows(size).enumerate();
             let (window, chosen) = windows.min_by_key(|(_, window)| cost(window)).expect("patterns are not empty");
             let rare = (window..window + size)

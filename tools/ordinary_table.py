@@ -73,6 +73,8 @@ user sleep wait benchmark""".split()
 FIXED = """Content-Disposition: form-data; name="file"; filename="image.png"
 Content-Type: application/octet-stream
 Content-Transfer-Encoding: binary
+Transfer-Encoding: chunked
+Expect: 100-continue
 Content-Type: multipart/form-data; boundary=----WebKitFormBoundary
 Content-Type: multipart/related; boundary=
 Content-Type: text/xml; charset=utf-8

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The main job: an attack on a live connection is answered by the honeypot, and no server gets a byte of it."""
+"""The main job: the honeypot answers an attack on a live connection, and no server gets a byte of it."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ def test_third_request_is_answered_by_the_honeypot_on_the_same_socket(
 
 
 def test_an_attack_split_at_every_place(lab: Lab, captures: dict[str, Capture]) -> None:
-    """A client repeats what was not acknowledged within 8 ms (tail loss probe). On a busy machine that happens
-    whoever answers, so a place where it did is tried again; who answers and what the servers got never is."""
+    """A client repeats what was not acknowledged within 8 ms (tail loss probe). On a busy machine it does,
+    whoever answers, so such a place is tried again; who answers and what the servers got never is."""
     attempts = 0
     for place in range(1, len(ATTACK)):
         for _ in range(5):

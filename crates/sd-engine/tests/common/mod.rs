@@ -285,10 +285,9 @@ impl Site {
             }
             return;
         }
-        if owner & flag::MOVING == 0 {
-            if !has_payload && flags & FIN == 0 || flags & ACK == 0 || flags & RST != 0 {
-                return;
-            }
+        let plain_end = !has_payload && flags & FIN == 0 || flags & ACK == 0 || flags & RST != 0;
+        if owner & flag::MOVING == 0 && plain_end {
+            return;
         }
         known.owner.set(owner + (1 << 32));
         let owner = known.owner.get();

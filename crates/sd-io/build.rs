@@ -5,7 +5,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{exit, Command};
 
-const PROGRAMS: [&str; 3] = ["director", "adopt", "pass"];
+const PROGRAMS: [&str; 4] = ["director", "adopt", "judge", "pass"];
 
 fn fail(message: &str) -> ! {
     eprintln!("error: {message}");

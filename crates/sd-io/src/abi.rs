@@ -85,6 +85,20 @@ pub const ADOPT_EXID: u16 = 0x5344;
 /// Its length.
 pub const ADOPT_LEN: usize = 28;
 
+/// Entries of all services' automata together, 4 bytes each.
+pub const CLEAR_ENTRIES: usize = 1 << 22;
+
+/// `struct sd_clearing`
+#[repr(C)]
+#[allow(missing_docs)]
+pub struct Clearing {
+    pub sequence: u64,
+    pub not_before: u64,
+    pub start: [u32; SERVICES],
+    pub line: [u32; SERVICES],
+    pub classes: [[u8; 256]; SERVICES],
+}
+
 /// `struct sd_service`
 #[repr(C)]
 #[allow(missing_docs)]

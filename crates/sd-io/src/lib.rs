@@ -8,6 +8,7 @@
 
 pub mod abi;
 pub mod adopter;
+pub mod clearing;
 pub mod director;
 mod error;
 pub mod fds;

@@ -22,6 +22,7 @@ macro_rules! embedded {
 
 pub(crate) static DIRECTOR: &[u8] = embedded!("director");
 pub(crate) static ADOPT: &[u8] = embedded!("adopt");
+pub(crate) static JUDGE: &[u8] = embedded!("judge");
 pub(crate) static PASS: &[u8] = embedded!("pass");
 
 /// True when the developer asked for libbpf's and the verifier's own words.

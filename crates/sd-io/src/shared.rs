@@ -104,7 +104,7 @@ impl Drop for Mapping {
     }
 }
 
-fn share(fd: BorrowedFd<'_>, name: &str, value_size: usize, writable: bool) -> Result<(Mapping, u32)> {
+pub(crate) fn share(fd: BorrowedFd<'_>, name: &str, value_size: usize, writable: bool) -> Result<(Mapping, u32)> {
     let info = map::info(fd)?;
     if info.kind != libbpf_sys::BPF_MAP_TYPE_ARRAY
         || info.value_size as usize != value_size

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod bytes;
+pub mod clearing;
 mod document;
 pub mod http;
 mod lines;

@@ -148,7 +148,7 @@ impl FlagsTest {
         Ok(FlagsTest { set, ..FlagsTest::new("", mode, "")? })
     }
 
-    fn holds(&self, flags: u8) -> bool {
+    pub fn holds(&self, flags: u8) -> bool {
         let flags = flags & self.mask;
         match self.mode {
             FlagsMode::Exactly => flags == self.set,

@@ -330,6 +330,11 @@ impl Linear {
     }
 }
 
+/// The expression as it is parsed; None when only the backtracking engine knows it.
+pub fn parsed(pattern: &[u8], flags: PcreFlags) -> Option<Hir> {
+    parser(flags).parse(&translate(pattern, flags)?).ok()
+}
+
 fn parser(flags: PcreFlags) -> regex_syntax::Parser {
     regex_syntax::ParserBuilder::new()
         .unicode(false)

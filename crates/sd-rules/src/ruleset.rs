@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::bytes::{ByteOption, Names};
+use crate::clearing::{Need, Refused, Tables};
 use crate::document::{self, Action, Collection, Comparison, Dialect, Document, Operator, RuleOption, Scope, Service};
 use crate::http::decoder::{self, Decoder, Oddities};
 use crate::http::Profile;
@@ -103,6 +104,8 @@ pub struct RuleSet {
     pub(crate) head_filters: Vec<Buffer>,
     /// Lists of addresses, which XDP looks at; by sid.
     listed: HashMap<u32, RuleMeta>,
+    /// What each rule cannot match without.
+    needs: Vec<Need>,
     stats: RuleSetStats,
 }
 
@@ -280,6 +283,13 @@ impl RuleSet {
         self.view(id).is_some_and(ViewTest::of_connection)
     }
 
+    /// Tables by which plain requests to `port` that match nothing are told, of at most `limit` entries; the indexes of the
+    /// rules that prevent it with the refusal.
+    pub fn clearing(&self, port: u16, limit: usize) -> Result<Tables, Refused> {
+        let ours = |id: u32| self.rules[id as usize].ports.as_ref().is_none_or(|ports| ports.allow(port));
+        Tables::build(&self.needs, ours, !self.used[Buffer::HttpHeaderSnort3 as usize], limit)
+    }
+
     /// The built-in rule of `decoder`; None when it is not reported.
     pub fn decoder_rule(&self, decoder: Decoder) -> Option<RuleId> {
         self.decoders[decoder as usize]?;
@@ -310,6 +320,7 @@ struct Compiler {
     packet_always: Vec<u32>,
     packet_rules: Vec<u32>,
     used: [bool; Buffer::COUNT],
+    needs: Vec<Need>,
     stats: RuleSetStats,
 }
 
@@ -324,6 +335,7 @@ impl Compiler {
             packet_always: Vec::new(),
             packet_rules: Vec::new(),
             used: [false; Buffer::COUNT],
+            needs: Vec::new(),
             stats: RuleSetStats::default(),
         }
     }
@@ -333,6 +345,7 @@ impl Compiler {
         if rule.options.len() > MAX_OPTIONS {
             return Err(format!("more than {MAX_OPTIONS} options"));
         }
+        let need = Need::of(&rule);
         let mut texts: Vec<(Buffer, Vec<PartOption>)> = Vec::new();
         let mut tests = Vec::new();
         let mut fast: Option<(bool, i64, Buffer, Vec<u8>, bool)> = None;
@@ -421,6 +434,7 @@ impl Compiler {
         if packet {
             self.packet_rules.push(id);
         }
+        self.needs.push(need);
         self.stats.packet += usize::from(packet);
         self.stats.pass += usize::from(pass);
         self.rules.push(Rule {
@@ -488,6 +502,7 @@ impl Compiler {
             used: self.used,
             listed: HashMap::new(),
             decoders: Decoder::TABLE.iter().map(|row| row.2).collect(),
+            needs: self.needs,
             stats: self.stats,
         }
     }

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The tables by which XDP clears requests (`bpf/clear.h`), as shared memory, and the judge alone for tests.
+
+use std::mem::offset_of;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{fence, Ordering};
+use std::time::Duration;
+
+use libbpf_rs::{MapCore, Object, ProgramInput};
+
+use crate::abi::{self, Clearing};
+use crate::error::{Error, Result};
+use crate::object;
+use crate::shared::{share, Mapping};
+
+/// One service's automaton, with rows counted from its own first entry.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct Automaton<'a> {
+    pub classes: &'a [u8; 256],
+    pub entries: &'a [u32],
+    pub start: u32,
+    pub line: u32,
+}
+
+/// Maps "clearing" and "automata".
+#[derive(Debug)]
+pub struct SharedClearing {
+    control: Mapping,
+    automata: Mapping,
+}
+
+impl SharedClearing {
+    /// Share the maps behind these descriptors, which may be closed afterwards.
+    pub fn open(clearing: BorrowedFd<'_>, automata: BorrowedFd<'_>) -> Result<Self> {
+        let (control, _) = share(clearing, "clearing", size_of::<Clearing>(), true)?;
+        let (automata, _) = share(automata, "automata", abi::CLEAR_ENTRIES * 4, true)?;
+        Ok(Self { control, automata })
+    }
+
+    /// Clear by these automata from now on, by service; a service without one is not cleared, nor is any meanwhile.
+    ///
+    /// Automata that do not fit (all together have [`abi::CLEAR_ENTRIES`]) are left out; returns the places of these.
+    pub fn install(&self, services: &[Option<Automaton<'_>>]) -> Vec<usize> {
+        let Some(sequence) = self.control.u64(offset_of!(Clearing, sequence)) else { return Vec::new() };
+        let odd = sequence.load(Ordering::Acquire) | 1;
+        sequence.store(odd, Ordering::SeqCst);
+        // Who reads a new entry sees the odd number afterwards.
+        fence(Ordering::SeqCst);
+        let mut base = 0usize;
+        let mut left_out = Vec::new();
+        for service in 0..abi::SERVICES {
+            let mut rows = (0, 0);
+            if let Some(automaton) = services.get(service).copied().flatten() {
+                if base + automaton.entries.len() <= abi::CLEAR_ENTRIES {
+                    for (place, entry) in automaton.entries.iter().enumerate() {
+                        if let Some(to) = self.automata.u32((base + place) * 4) {
+                            to.store(entry + base as u32, Ordering::Relaxed);
+                        }
+                    }
+                    for (byte, class) in automaton.classes.iter().enumerate() {
+                        if let Some(to) = self.control.u8(offset_of!(Clearing, classes) + service * 256 + byte) {
+                            to.store(*class, Ordering::Relaxed);
+                        }
+                    }
+                    rows = (automaton.start + base as u32, automaton.line + base as u32);
+                    base += automaton.entries.len();
+                } else {
+                    left_out.push(service);
+                }
+            }
+            let row = |field: usize| self.control.u32(field + service * 4);
+            if let (Some(start), Some(line)) = (row(offset_of!(Clearing, start)), row(offset_of!(Clearing, line))) {
+                start.store(rows.0, Ordering::Relaxed);
+                line.store(rows.1, Ordering::Relaxed);
+            }
+        }
+        sequence.store(odd + 1, Ordering::Release);
+        left_out
+    }
+
+    /// Nothing is cleared before this time, ns of CLOCK_MONOTONIC.
+    pub fn not_before(&self, ns: u64) {
+        if let Some(place) = self.control.u64(offset_of!(Clearing, not_before)) {
+            place.fetch_max(ns, Ordering::SeqCst);
+        }
+    }
+}
+
+/// The judge of the director alone, for tests and measurements: not attached to anything.
+pub struct Judge {
+    object: Object,
+    tables: SharedClearing,
+}
+
+impl Judge {
+    /// Load it into the kernel.
+    pub fn load() -> Result<Self> {
+        let object = object::open("judge", object::JUDGE)?
+            .load()
+            .map_err(|error| Error::bpf("load the BPF program \"judge\"", &error))?;
+        let map = |name: &str| {
+            object.maps().find(|map| map.name() == name).ok_or_else(|| Error::invalid(format!("no map \"{name}\"")))
+        };
+        let tables = SharedClearing::open(map("clearing")?.as_fd(), map("automata")?.as_fd())?;
+        Ok(Self { object, tables })
+    }
+
+    /// Its tables.
+    pub fn tables(&self) -> &SharedClearing {
+        &self.tables
+    }
+
+    /// Judge a request `repeat` times: whether the first service's tables clear it, and the mean duration.
+    pub fn judge(&self, request: &[u8], repeat: u32) -> Result<(bool, Duration)> {
+        const XDP_TX: u32 = 3;
+        let program = self.object.progs_mut().next().ok_or_else(|| Error::host("the BPF object has no program"))?;
+        let input = ProgramInput { data_in: Some(request), repeat, ..ProgramInput::default() };
+        let output = program.test_run(input).map_err(|error| Error::bpf("run the BPF program on a request", &error))?;
+        Ok((output.return_value == XDP_TX, output.duration))
+    }
+}

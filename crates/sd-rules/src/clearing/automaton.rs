@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The table: the grammar of plain requests and the search for contents as one automaton over classes of bytes.
+
+use std::collections::HashMap;
+
+use super::grammar::{Grammar, AGENT, DEAD, FORBIDDEN, LINE, START};
+use super::needs::{Need, Piece, Region, LONGEST, SHORTEST};
+use super::text::fold;
+
+/// An entry of the table: the place of the next state's row, and which of the headers that may stand once has just
+/// been named. The numbers are those of `bpf/clear.h`.
+pub const STATE_MASK: u32 = (1 << 22) - 1;
+pub const FLAG_BITS: u32 = 22;
+pub const HOST_SEEN: u32 = 1 << FLAG_BITS;
+
+/// Why a set of rules cannot be cleared by.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("the tables of these rules would have more than {limit} entries of 4 bytes")]
+    TooLarge { limit: usize },
+    #[error("{} rules have no content that could be looked for", rules.len())]
+    Open { rules: Vec<u32> },
+}
+
+/// What became of a rule set's rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Clearing {
+    /// Rules that no plain request can match.
+    pub never: usize,
+    /// Rules that are looked for by a content.
+    pub sought: usize,
+    pub patterns: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tables {
+    pub classes: [u8; 256],
+    pub entries: Vec<u32>,
+    /// Rows of the request's beginning and of a header line's.
+    pub start: u32,
+    pub line: u32,
+    pub summary: Clearing,
+    /// For each piece the rules that it stands for, to say why a request was not cleared.
+    pieces: Vec<(Piece, Vec<u32>)>,
+    percent: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Cleared,
+    Travels,
+}
+
+/// Why a request travels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Too short, too long, or not one complete head.
+    Length,
+    Method,
+    Target(u8),
+    Version,
+    /// A header line that is not of the usual form, or one that is never plain.
+    Header,
+    Repeated,
+    NoHost,
+    /// A piece of these rules.
+    Rules(Vec<u8>, Vec<u32>),
+}
+
+impl Tables {
+    /// `needs` of the loaded rules; `ours`: whether a rule is for this service. At most `limit` entries.
+    pub(crate) fn build(
+        needs: &[Need],
+        ours: impl Fn(u32) -> bool,
+        percent: bool,
+        limit: usize,
+    ) -> Result<Tables, Refused> {
+        let mut summary = Clearing::default();
+        let mut open = Vec::new();
+        let mut rules_of: HashMap<(Box<[u8]>, u8), usize> = HashMap::new();
+        let mut pieces: Vec<(Piece, Vec<u32>)> = Vec::new();
+        for (index, need) in needs.iter().enumerate().filter(|(index, _)| ours(*index as u32)) {
+            match need {
+                Need::Never => summary.never += 1,
+                Need::Open => open.push(index as u32),
+                Need::Pieces(of_rule) => {
+                    summary.sought += 1;
+                    for piece in of_rule {
+                        let key = (piece.bytes.clone(), piece.region as u8);
+                        let place = *rules_of.entry(key).or_insert_with(|| {
+                            pieces.push((piece.clone(), Vec::new()));
+                            pieces.len() - 1
+                        });
+                        pieces[place].1.push(index as u32);
+                    }
+                }
+            }
+        }
+        if !open.is_empty() {
+            return Err(Refused::Open { rules: open });
+        }
+        summary.patterns = pieces.len();
+        let mut build = Build::new(&pieces, percent);
+        build.run(limit)?;
+        let Build { classes, entries, start, line, .. } = build;
+        Ok(Tables { classes, entries, start, line, summary, pieces, percent })
+    }
+
+    /// The same walk as the kernel's.
+    pub fn judge(&self, request: &[u8]) -> Verdict {
+        if !(SHORTEST..=LONGEST).contains(&request.len()) || !request.ends_with(b"\r\n\r\n") {
+            return Verdict::Travels;
+        }
+        let (mut entry, mut seen, mut twice) = (self.start, 0, 0);
+        for &byte in &request[..request.len() - 2] {
+            let place = (entry & STATE_MASK) + u32::from(self.classes[usize::from(byte)]);
+            entry = self.entries[place as usize];
+            twice |= seen & entry;
+            seen |= entry;
+        }
+        let cleared = entry & STATE_MASK == self.line & STATE_MASK && twice >> FLAG_BITS == 0 && seen & HOST_SEEN != 0;
+        if cleared {
+            Verdict::Cleared
+        } else {
+            Verdict::Travels
+        }
+    }
+
+    /// For people: why a request is not cleared; None when it is.
+    pub fn why(&self, request: &[u8]) -> Option<Why> {
+        if self.judge(request) == Verdict::Cleared {
+            return None;
+        }
+        if !(SHORTEST..=LONGEST).contains(&request.len()) || !request.ends_with(b"\r\n\r\n") {
+            return Some(Why::Length);
+        }
+        let grammar = Grammar::new(self.percent);
+        let (mut state, mut seen, mut twice) = (START, 0, 0);
+        let walked = &request[..request.len() - 2];
+        for (at, &byte) in walked.iter().enumerate() {
+            let (next, once) = grammar.next(state, byte);
+            twice |= seen & once;
+            seen |= once;
+            if next == DEAD {
+                return Some(match walked[..at].iter().filter(|byte| **byte == b' ').count() {
+                    _ if grammar.area(state) != Region::Line => Why::Header,
+                    0 => Why::Method,
+                    1 => Why::Target(byte),
+                    _ => Why::Version,
+                });
+            }
+            state = next;
+        }
+        let folded: Vec<u8> = walked.iter().map(|byte| fold(*byte)).collect();
+        let line_end = memchr::memchr(b'\n', &folded).map_or(folded.len(), |at| at + 1);
+        let area = |region: Region| match region {
+            Region::Line => &folded[..line_end],
+            // With the line end before the first header.
+            Region::Header => &folded[line_end.saturating_sub(2)..],
+            Region::Agent => agent_of(&folded),
+            Region::Both => &folded[..],
+        };
+        for (bytes, region) in FORBIDDEN {
+            if memchr::memmem::find(area(region), bytes).is_some() {
+                return Some(if region == Region::Line { Why::Target(bytes[1]) } else { Why::Header });
+            }
+        }
+        for (piece, rules) in &self.pieces {
+            if memchr::memmem::find(area(piece.region), &piece.bytes).is_some() {
+                return Some(Why::Rules(piece.bytes.to_vec(), rules.clone()));
+            }
+        }
+        Some(match (twice, seen & 1, state) {
+            (0, 1, LINE) => Why::Header,
+            (0, 0, _) => Why::NoHost,
+            _ => Why::Repeated,
+        })
+    }
+}
+
+/// The line of the header User-Agent, from the line end before it to its own.
+fn agent_of(folded: &[u8]) -> &[u8] {
+    let Some(at) = memchr::memmem::find(folded, AGENT) else { return &[] };
+    let line = &folded[at..];
+    &line[..memchr::memmem::find(&line[2..], b"\r\n").map_or(line.len(), |end| end + 4)]
+}
+
+/// Aho and Corasick's automaton over symbols; node 0 is its root, `HIT` an accepting one.
+struct Search {
+    next: Vec<u32>,
+    symbols: usize,
+}
+
+const HIT: u32 = u32::MAX;
+const NONE: u32 = u32::MAX - 1;
+
+impl Search {
+    fn new<'a>(patterns: impl Iterator<Item = &'a [u8]>, symbol: &[u8; 256], symbols: usize) -> Search {
+        let mut search = Search { next: vec![NONE; symbols], symbols };
+        'patterns: for pattern in patterns {
+            let mut node = 0u32;
+            for (at, byte) in pattern.iter().enumerate() {
+                let place = node as usize * symbols + usize::from(symbol[usize::from(*byte)]);
+                match search.next[place] {
+                    HIT => continue 'patterns,
+                    _ if at + 1 == pattern.len() => search.next[place] = HIT,
+                    NONE => {
+                        let new = (search.next.len() / symbols) as u32;
+                        search.next[place] = new;
+                        search.next.resize(search.next.len() + symbols, NONE);
+                        node = new;
+                    }
+                    known => node = known,
+                }
+            }
+        }
+        search.complete();
+        search
+    }
+
+    /// Breadth first: each missing edge is that of the longest proper suffix.
+    fn complete(&mut self) {
+        let symbols = self.symbols;
+        let mut fail = vec![0u32; self.next.len() / symbols];
+        let mut queue = std::collections::VecDeque::new();
+        for place in 0..symbols {
+            match self.next[place] {
+                NONE => self.next[place] = 0,
+                HIT => {}
+                node => queue.push_back(node),
+            }
+        }
+        while let Some(node) = queue.pop_front() {
+            let base = node as usize * symbols;
+            let suffix = fail[node as usize] as usize * symbols;
+            for symbol in 0..symbols {
+                let of_suffix = self.next[suffix + symbol];
+                match self.next[base + symbol] {
+                    HIT => {}
+                    NONE => self.next[base + symbol] = of_suffix,
+                    // A shorter piece ends here too.
+                    _ if of_suffix == HIT => self.next[base + symbol] = HIT,
+                    child => {
+                        fail[child as usize] = of_suffix;
+                        queue.push_back(child);
+                    }
+                }
+            }
+        }
+    }
+}
+
+const AREAS: [Region; 3] = [Region::Line, Region::Header, Region::Agent];
+
+struct Build {
+    grammar: Grammar,
+    /// For `Line`, `Header` and `Agent`.
+    searches: [Search; 3],
+    classes: [u8; 256],
+    /// Of each class one byte, and its symbol.
+    class_bytes: Vec<(u8, u8)>,
+    entries: Vec<u32>,
+    start: u32,
+    line: u32,
+}
+
+impl Build {
+    fn new(pieces: &[(Piece, Vec<u32>)], percent: bool) -> Build {
+        let grammar = Grammar::new(percent);
+        let of = |area: Region| {
+            let from_rules = pieces.iter().map(|(piece, _)| (&*piece.bytes, piece.region));
+            let all = FORBIDDEN.into_iter().chain(from_rules);
+            all.filter(move |(_, region)| region.reaches(area)).map(|(bytes, _)| bytes)
+        };
+        // Symbol 0: bytes that no piece has.
+        let mut symbol = [0u8; 256];
+        let mut symbols = 1;
+        for byte in AREAS.into_iter().flat_map(of).flatten() {
+            if symbol[usize::from(*byte)] == 0 {
+                symbol[usize::from(*byte)] = symbols;
+                symbols += 1;
+            }
+        }
+        let searches = AREAS.map(|area| Search::new(of(area), &symbol, usize::from(symbols)));
+        // Bytes are of one class when pieces and grammar treat them alike everywhere.
+        let mut classes = [0u8; 256];
+        let mut class_bytes = Vec::new();
+        let mut known: HashMap<(u8, Vec<(u16, u16)>), u8> = HashMap::new();
+        for byte in 0..=255u8 {
+            let symbol = symbol[usize::from(fold(byte))];
+            let edges: Vec<_> = (0..grammar.states() as u16).map(|state| grammar.next(state, byte)).collect();
+            let dead = edges.iter().all(|(to, _)| *to == DEAD);
+            let key = (if dead { 0 } else { symbol }, edges);
+            let new = class_bytes.len() as u8;
+            let class = *known.entry(key).or_insert(new);
+            if class == new {
+                class_bytes.push((byte, symbol));
+            }
+            classes[usize::from(byte)] = class;
+        }
+        Build { grammar, searches, classes, class_bytes, entries: Vec::new(), start: 0, line: 0 }
+    }
+
+    /// Breadth first over the states that can be reached.
+    fn run(&mut self, limit: usize) -> Result<(), Refused> {
+        let width = self.class_bytes.len();
+        let limit = limit.min(STATE_MASK as usize + 1 - width);
+        let mut number: HashMap<(u16, u32), u32> = HashMap::new();
+        let mut queue = std::collections::VecDeque::new();
+        // Row 0 is where all ends that is not plain.
+        self.entries = vec![0; width];
+        let mut rows = 1u32;
+        let mut place = |state: (u16, u32), queue: &mut std::collections::VecDeque<(u16, u32)>| {
+            *number.entry(state).or_insert_with(|| {
+                queue.push_back(state);
+                rows += 1;
+                (rows - 1) * width as u32
+            })
+        };
+        self.start = place((START, 0), &mut queue);
+        // What has been read when a line begins is a line end, and its name when a value of an area of its own does.
+        let after = self.read(Region::Header, b"\r\n");
+        let agent = self.read(Region::Agent, AGENT);
+        self.line = place((LINE, after), &mut queue);
+        while let Some((context, node)) = queue.pop_front() {
+            if self.entries.len() + width > limit {
+                return Err(Refused::TooLarge { limit });
+            }
+            let area = self.grammar.area(context);
+            for class in 0..width {
+                let (to, once) = self.grammar.next(context, self.class_bytes[class].0);
+                let entry = match to {
+                    DEAD => 0,
+                    _ => match (self.searched(area, node, class as u8), to) {
+                        (HIT, _) => 0,
+                        // All lines begin alike: no piece goes on after a line end that it does not begin with.
+                        (_, LINE) => self.line,
+                        (_, to) if area == Region::Header && self.grammar.area(to) == Region::Agent => match agent {
+                            HIT => 0,
+                            node => place((to, node), &mut queue) | u32::from(once) << FLAG_BITS,
+                        },
+                        (node, _) => place((to, node), &mut queue) | u32::from(once) << FLAG_BITS,
+                    },
+                };
+                self.entries.push(entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// The state of an area's search after `text`.
+    fn read(&self, area: Region, text: &[u8]) -> u32 {
+        text.iter().fold(0, |node, byte| match node {
+            HIT => HIT,
+            node => self.searched(area, node, self.classes[usize::from(*byte)]),
+        })
+    }
+
+    fn searched(&self, area: Region, node: u32, class: u8) -> u32 {
+        let search = match area {
+            Region::Line => &self.searches[0],
+            Region::Agent => &self.searches[2],
+            Region::Header | Region::Both => &self.searches[1],
+        };
+        search.next[node as usize * search.symbols + usize::from(self.class_bytes[usize::from(class)].1)]
+    }
+}

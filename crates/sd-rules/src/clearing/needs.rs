@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a rule cannot match a plain request without: pieces of which one must stand in it.
+
+use super::literals;
+use super::text::{bits, fold, shortened};
+use crate::document::{Comparison, Content, Dialect, Number, Operator, Pcre, Rule, RuleOption, Scope};
+use crate::packet::FlagsTest;
+use crate::Buffer;
+
+/// More alternatives than this are no use.
+const ALTERNATIVES: usize = 64;
+
+/// What a protocol's name is worth where it does not belong.
+const ENDS: f32 = 20.0;
+
+/// Where in a request a piece may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Region {
+    Line,
+    Header,
+    /// The value of the header User-Agent.
+    Agent,
+    Both,
+}
+
+impl Region {
+    /// What is looked for in `area` (all but `Both`): a piece of this region may stand there.
+    pub fn reaches(self, area: Region) -> bool {
+        match self {
+            Region::Both => true,
+            Region::Header => matches!(area, Region::Header | Region::Agent),
+            _ => self == area,
+        }
+    }
+}
+
+/// Folded bytes to look for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    pub bytes: Box<[u8]>,
+    pub region: Region,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// No plain request can match.
+    Never,
+    /// One of these stands in each that matches.
+    Pieces(Vec<Piece>),
+    /// Nothing that could be looked for.
+    Open,
+}
+
+/// What the pieces of one option are worth.
+struct Choice {
+    pieces: Vec<Piece>,
+    bits: f32,
+}
+
+/// Requests of other lengths are not cleared.
+pub const SHORTEST: usize = 24;
+pub const LONGEST: usize = 2048;
+
+/// TCP flags of the segments that are cleared: ACK, or with PSH.
+pub const FLAGS: [u8; 2] = [0x10, 0x18];
+
+impl Need {
+    pub fn of(rule: &Rule) -> Need {
+        let mut best: Option<Choice> = None;
+        let packet = rule.scope == Scope::Packet;
+        for option in &rule.options {
+            let found = match option {
+                RuleOption::Content(content) => of_content(rule, content),
+                RuleOption::Pcre(pcre) if !pcre.negated => of_pcre(rule.dialect, pcre),
+                RuleOption::Flags { set, mode, mask } if packet => match FlagsTest::new(set, mode, mask) {
+                    Ok(test) if !FLAGS.iter().any(|flags| test.holds(*flags)) => return Need::Never,
+                    _ => continue,
+                },
+                RuleOption::Dsize(size) if packet && !(SHORTEST..=LONGEST).any(|length| size.holds(length)) => {
+                    return Need::Never
+                }
+                _ => continue,
+            };
+            match found {
+                Found::Impossible => return Need::Never,
+                Found::Nothing => {}
+                Found::Choice(choice) => {
+                    if best.as_ref().is_none_or(|best| best.bits < choice.bits) {
+                        best = Some(choice);
+                    }
+                }
+            }
+        }
+        best.map_or(Need::Open, |best| Need::Pieces(best.pieces))
+    }
+}
+
+enum Found {
+    /// A plain request cannot have it.
+    Impossible,
+    Nothing,
+    Choice(Choice),
+}
+
+/// How the bytes of a buffer stand in a plain request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// The request line, or a part of it.
+    Line,
+    Target,
+    Method,
+    /// Lines as sent.
+    Lines(Region),
+    /// Lines whose repetitions are joined by commas.
+    Joined,
+    /// One line's value.
+    Value,
+    Names,
+    /// Not in a request without a body.
+    Absent,
+    Unknown,
+}
+
+fn shape(buffer: Buffer) -> Shape {
+    match buffer {
+        Buffer::HttpUri | Buffer::HttpUriSnort2 | Buffer::HttpUriSnort3 | Buffer::HttpRawUri => Shape::Target,
+        Buffer::HttpRequestLine | Buffer::HttpProtocol => Shape::Line,
+        Buffer::HttpMethod => Shape::Method,
+        Buffer::HttpHeader | Buffer::HttpHeaderSnort2 | Buffer::HttpHeaderSnort3 => Shape::Joined,
+        Buffer::HttpRawHeader => Shape::Lines(Region::Header),
+        Buffer::Raw | Buffer::HttpStart => Shape::Lines(Region::Both),
+        Buffer::HttpUserAgent => Shape::Lines(Region::Agent),
+        Buffer::HttpCookie
+        | Buffer::HttpCookieSnort2
+        | Buffer::HttpHost
+        | Buffer::HttpRawHost
+        | Buffer::HttpContentType
+        | Buffer::HttpReferer
+        | Buffer::HttpAccept
+        | Buffer::HttpAcceptEnc
+        | Buffer::HttpAcceptLang
+        | Buffer::HttpConnection => Shape::Value,
+        Buffer::HttpHeaderNames => Shape::Names,
+        Buffer::HttpClientBody | Buffer::HttpClientBodySnort3 | Buffer::HttpRawBody | Buffer::HttpContentLen => {
+            Shape::Absent
+        }
+        #[allow(unreachable_patterns)]
+        _ => Shape::Unknown,
+    }
+}
+
+fn of_content(rule: &Rule, content: &Content) -> Found {
+    let buffer = rule.dialect.buffer(content.buffer);
+    let shape = shape(buffer);
+    if content.negated || content.bytes.is_empty() {
+        return Found::Nothing;
+    }
+    let mut text: Vec<u8> = content.bytes.clone();
+    if shape == Shape::Method {
+        let within = |method: &[u8]| {
+            method.windows(text.len()).any(|window| window.eq_ignore_ascii_case(&text)) && text.len() <= method.len()
+        };
+        return if within(b"GET") || within(b"HEAD") { Found::Nothing } else { Found::Impossible };
+    }
+    let length = text.len() as i64;
+    let at_start = content.startswith
+        || matches!(content.offset, None | Some(Number::Fixed(0)))
+            && matches!(content.depth, Some(Number::Fixed(depth)) if depth == length);
+    let whole = at_start && rule.options.iter().any(|option| is_exactly(rule.dialect, option, buffer, length as u32));
+    let at_end = content.endswith || whole;
+    // What stands around a buffer in the request belongs to the content there.
+    match buffer {
+        Buffer::HttpUri | Buffer::HttpRawUri | Buffer::HttpUriSnort3 | Buffer::HttpUriSnort2 => {
+            if at_start {
+                text.insert(0, b' ');
+            }
+            if at_end {
+                text.extend_from_slice(b" HTTP/1.");
+            }
+            // Inside a target no space is sent, except as a plus.
+            if rule.dialect == Dialect::Suricata && content.bytes.contains(&b' ') {
+                return Found::Impossible;
+            }
+            return pieces_of(&text, Shape::Line);
+        }
+        Buffer::HttpUserAgent
+        | Buffer::HttpReferer
+        | Buffer::HttpAccept
+        | Buffer::HttpAcceptEnc
+        | Buffer::HttpAcceptLang
+        | Buffer::HttpContentType
+        | Buffer::HttpCookie
+        | Buffer::HttpHost
+        | Buffer::HttpRawHost => {
+            if at_start {
+                let name: &[u8] = match buffer {
+                    Buffer::HttpUserAgent => b"user-agent: ",
+                    Buffer::HttpReferer => b"referer: ",
+                    Buffer::HttpAccept => b"accept: ",
+                    Buffer::HttpAcceptEnc => b"accept-encoding: ",
+                    Buffer::HttpAcceptLang => b"accept-language: ",
+                    Buffer::HttpContentType => b"content-type: ",
+                    Buffer::HttpCookie => b"cookie: ",
+                    _ => b"host: ",
+                };
+                text.splice(0..0, name.iter().copied());
+            }
+            // A port may follow a host.
+            if at_end && buffer != Buffer::HttpHost {
+                text.extend_from_slice(b"\r\n");
+            }
+            if content.bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+                return Found::Impossible;
+            }
+            let region = if buffer == Buffer::HttpUserAgent { Region::Agent } else { Region::Header };
+            return pieces_of(&text, Shape::Lines(region));
+        }
+        Buffer::Raw => {
+            if let Some(choice) = besides_the_protocol(rule, content) {
+                return Found::Choice(choice);
+            }
+        }
+        _ => {}
+    }
+    pieces_of(&text, shape)
+}
+
+/// A content that each request line's end has, but that must not be followed by a line feed so soon: it is looked for
+/// where something else follows.
+fn besides_the_protocol(rule: &Rule, content: &Content) -> Option<Choice> {
+    const END: &[u8] = b" http/1.1\r\n";
+    let text: Vec<u8> = content.bytes.iter().map(|byte| fold(*byte)).collect();
+    let after = memchr::memmem::find(&END[..8], &text)? + text.len();
+    let index =
+        rule.options.iter().position(|option| matches!(option, RuleOption::Content(c) if std::ptr::eq(c, content)));
+    let followed = rule.options[index? + 1..].iter().find_map(|option| match option {
+        RuleOption::Content(next) => Some(next),
+        _ => None,
+    })?;
+    let Some(Number::Fixed(within)) = followed.within else { return None };
+    let at_once = matches!(followed.distance, None | Some(Number::Fixed(0)));
+    let feed = followed.negated && followed.bytes == b"\n" && followed.buffer == content.buffer;
+    if !feed || !at_once || within < (END.len() - after) as i64 {
+        return None;
+    }
+    let mut pieces = vec![Piece { bytes: text.clone().into_boxed_slice(), region: Region::Header }];
+    let mut begin = text;
+    for &expected in &END[after..END.len() - 1] {
+        for byte in (b' '..=b'~').filter(|byte| fold(*byte) == *byte) {
+            // 1.0 ends like 1.1.
+            if byte != expected && !(begin.ends_with(b"/1.") && byte == b'0') {
+                let bytes = [begin.as_slice(), &[byte]].concat().into_boxed_slice();
+                pieces.push(Piece { bytes, region: Region::Line });
+            }
+        }
+        begin.push(expected);
+    }
+    Some(Choice { pieces, bits: ENDS })
+}
+
+/// The option says that the buffer has exactly this length.
+fn is_exactly(dialect: Dialect, option: &RuleOption, buffer: Buffer, length: u32) -> bool {
+    match option {
+        RuleOption::Urilen(found) | RuleOption::Bsize(found) => {
+            let Comparison { op, value, .. } = found.comparison;
+            !found.relative && dialect.buffer(found.buffer) == buffer && op == Operator::Equal && value == length
+        }
+        _ => false,
+    }
+}
+
+/// Cut `text` where a plain request may show something else between, and choose the rarest part.
+fn pieces_of(text: &[u8], shape: Shape) -> Found {
+    if text.iter().any(|byte| !matches!(byte, b' '..=b'~' | b'\r' | b'\n')) {
+        return if shape == Shape::Unknown { Found::Nothing } else { Found::Impossible };
+    }
+    let mut candidates: Vec<Piece> = Vec::new();
+    let mut add = |bytes: Vec<u8>, region: Region| {
+        if bytes.iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
+            let folded: Vec<u8> = bytes.into_iter().map(fold).collect();
+            candidates.push(Piece { bytes: folded.into_boxed_slice(), region });
+        }
+    };
+    match shape {
+        Shape::Line | Shape::Target => {
+            let target_only = shape == Shape::Target;
+            if text.iter().any(|byte| matches!(byte, b'%' | b'\\' | b'#' | b'\r' | b'\n')) {
+                return Found::Impossible;
+            }
+            if !target_only || !text.is_empty() {
+                add(text.to_vec(), Region::Line);
+            }
+        }
+        Shape::Lines(region) => {
+            for line in lines(text) {
+                let line_cannot = line.iter().any(|byte| matches!(byte, b'%' | b'\\' | b'#'));
+                let starts_inside = line.first() == Some(&b'\n') || line.first() == Some(&b'\r');
+                let region =
+                    if region == Region::Both && (line_cannot || starts_inside) { Region::Header } else { region };
+                add(line.to_vec(), region);
+            }
+        }
+        Shape::Joined => {
+            for line in lines(text) {
+                // Where values were joined there is a comma, of which nothing was sent.
+                line.split(|byte| *byte == b',').for_each(|part| add(part.to_vec(), Region::Header));
+            }
+        }
+        Shape::Names => {
+            let parts: Vec<&[u8]> = split_lines(text);
+            let last = parts.len() - 1;
+            for (index, name) in parts.iter().enumerate() {
+                if name.is_empty() {
+                    continue;
+                }
+                let mut bytes = Vec::new();
+                if index > 0 {
+                    bytes.extend_from_slice(b"\r\n");
+                }
+                bytes.extend_from_slice(name);
+                if index < last {
+                    bytes.push(b':');
+                }
+                add(bytes, Region::Header);
+            }
+        }
+        Shape::Absent => return Found::Impossible,
+        Shape::Value => {
+            if text.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+                return Found::Impossible;
+            }
+            add(text.to_vec(), Region::Header);
+        }
+        Shape::Method | Shape::Unknown => return Found::Nothing,
+    }
+    let rated = candidates.into_iter().map(|piece| {
+        let cut: Box<[u8]> = shortened(&piece.bytes).into();
+        let cost = match piece.region {
+            Region::Line | Region::Agent => 0.0,
+            Region::Header => 2.0,
+            Region::Both => 3.0,
+        };
+        (bits(&cut) - cost, Piece { bytes: cut, ..piece })
+    });
+    match rated.max_by(|a, b| a.0.total_cmp(&b.0)) {
+        Some((bits, piece)) => Found::Choice(Choice { pieces: vec![piece], bits }),
+        None => Found::Nothing,
+    }
+}
+
+fn split_lines(text: &[u8]) -> Vec<&[u8]> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some(at) = memchr::memmem::find(rest, b"\r\n") {
+        parts.push(&rest[..at]);
+        rest = &rest[at + 2..];
+    }
+    parts.push(rest);
+    parts
+}
+
+/// The lines of a content, each with the line end before it and the one behind it, as far as the content has them. A line
+/// between may be missing in a buffer, or stand elsewhere.
+fn lines(text: &[u8]) -> Vec<Vec<u8>> {
+    let parts = split_lines(text);
+    let last = parts.len() - 1;
+    let mut out = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        if part.is_empty() {
+            continue;
+        }
+        let mut line = Vec::new();
+        if index > 0 {
+            line.extend_from_slice(b"\r\n");
+        }
+        line.extend_from_slice(part);
+        if index < last {
+            line.extend_from_slice(b"\r\n");
+        }
+        out.push(line);
+    }
+    out
+}
+
+fn of_pcre(dialect: Dialect, pcre: &Pcre) -> Found {
+    let shape = shape(dialect.buffer(pcre.buffer));
+    match shape {
+        Shape::Absent => return Found::Impossible,
+        Shape::Method | Shape::Unknown | Shape::Names => return Found::Nothing,
+        _ => {}
+    }
+    let Some(literals) = literals::required(&pcre.pattern, pcre.flags) else { return Found::Nothing };
+    let mut all = Choice { pieces: Vec::new(), bits: f32::INFINITY };
+    for literal in &literals {
+        if matches!(shape, Shape::Target) && dialect == Dialect::Suricata && literal.contains(&b' ') {
+            continue;
+        }
+        match pieces_of(literal, shape) {
+            Found::Impossible => {}
+            Found::Nothing => return Found::Nothing,
+            Found::Choice(choice) => {
+                all.bits = all.bits.min(choice.bits);
+                all.pieces.extend(choice.pieces);
+            }
+        }
+    }
+    match all.pieces.len() {
+        0 => Found::Impossible,
+        count if count > ALTERNATIVES => Found::Nothing,
+        count => {
+            all.bits -= (count as f32).log2();
+            Found::Choice(all)
+        }
+    }
+}

@@ -15,6 +15,9 @@
 
 #include "sd_maps.h"
 #include "sd_packet.h"
+#ifndef SD_WITHOUT_CLEARING
+#include "clear.h"
+#endif
 
 #define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
@@ -526,6 +529,8 @@ static __always_inline int new_connection(struct xdp_md *ctx, struct sd_config *
 	f->attack_sid = sid;
 	f->seal = 0;
 	f->diverted_at = 0;
+	f->returned = 0;
+	f->cleared_ack = 0;
 	barrier();
 	WRITE_ONCE(bucket->tag[way & (SD_WAYS - 1)], tag);
 	if (list)
@@ -569,6 +574,101 @@ static __always_inline void check_proof(struct xdp_md *ctx, const struct sd_conf
 	__sync_fetch_and_or(&f->owner, (__u64)SD_FLAG_PROVED);
 	__sync_fetch_and_and(&f->owner, ~(__u64)SD_FLAG_PROVE);
 }
+
+/* ---- requests that no rule can match ---------------------------------------------------------------------------- */
+
+#ifndef SD_WITHOUT_CLEARING
+
+/* ACK or PSH and ACK, no options but timestamps, nothing urgent or reserved, nothing behind the packet. */
+static __always_inline int usual_segment(const struct packet *p)
+{
+	const __u32 *option = (const void *)(p->tcp + 1);
+	const void *end = p->end;
+
+	opaque(end); /* the compiler may conclude what the verifier cannot */
+	if ((p->tcp->flags & ~SD_TCP_PSH) != SD_TCP_ACK || (p->tcp->offset & 0x0f) || p->tcp->urgent)
+		return 0;
+	if ((void *)p->ip + sizeof(struct iphdr) + p->tcp_length + p->payload != p->end)
+		return 0;
+	if (p->tcp_length == sizeof(struct sd_tcp))
+		return 1;
+	return p->tcp_length == sizeof(struct sd_tcp) + 12 && (const void *)(option + 1) <= end &&
+	       *option == bpf_htonl(0x0101080a);
+}
+
+static __always_inline int travels(__u32 why)
+{
+	count(why);
+	return -1;
+}
+
+/*
+ * Send a request on at once when the connection is between two requests and nothing of it is with the inspector, and no
+ * rule can match it; -1: the inspector decides.
+ *
+ * Who moves "stream" from where the request begins has forwarded these bytes: a compare-and-swap, as in the inspector.
+ * What was sent last may have been lost: its repetition is judged again, and must be the same. Before a second request
+ * the first one's answer has begun, so that nothing else is ever repeated.
+ */
+static __always_inline int clear_request(struct xdp_md *ctx, const struct sd_config *cfg, struct packet *p,
+					 struct sd_flow *f, __u64 owner)
+{
+	const __u64 wanted = SD_FLAG_ESTABLISHED;
+	const __u64 busy = SD_FLAG_CLOSED | SD_FLAG_DIVERTED | SD_FLAG_MOVING | SD_FLAG_SILENT | SD_FLAG_MIDSTREAM |
+			   SD_FLAG_LISTED;
+	__u32 seq = bpf_ntohl(p->tcp->seq), ack = bpf_ntohl(p->tcp->ack), end = seq + p->payload, zero = 0, next;
+	__u64 stream = READ_ONCE(f->stream), seal = READ_ONCE(f->seal), sum, fresh;
+	struct sd_clearing *c = bpf_map_lookup_elem(&clearing, &zero);
+	struct sd_scratch *s = bpf_map_lookup_elem(&scratch, &zero);
+	int verdict;
+
+	if (!c || !s || p->now < READ_ONCE(c->not_before))
+		return travels(SD_C_TRAVEL_OFF);
+	next = (__u32)(stream >> 32);
+	if ((owner & (wanted | busy)) != wanted || (__u32)(owner >> 32) != READ_ONCE(f->returned) ||
+	    next != (__u32)stream)
+		return travels(SD_C_TRAVEL_FLOW);
+	fresh = seq == next;
+	if (!fresh && (end != next || p->payload != (seal & 0xffff)))
+		return travels(SD_C_TRAVEL_SEGMENT);
+	if (!usual_segment(p) || sd_fold(sd_sum(p->ip, p->end, 5, 5)) != 0xffff)
+		return travels(SD_C_TRAVEL_SEGMENT);
+	if (fresh && next != f->client_isn + 1 && ack == READ_ONCE(f->cleared_ack))
+		return travels(SD_C_TRAVEL_PIPELINED);
+	sum = (__u64)p->ip->saddr + p->ip->daddr + bpf_htonl(IPPROTO_TCP << 16 | (p->tcp_length + p->payload));
+	sum += sd_sum(p->tcp, p->end, p->tcp_length / 4, 8);
+	verdict = sd_judge(ctx, sizeof(struct ethhdr) + sizeof(struct iphdr) + p->tcp_length, p->payload, p->service,
+			   cfg->seal_key[0]);
+	if (verdict != SD_CLEARED)
+		return travels(verdict == SD_CLEARING_OFF ? SD_C_TRAVEL_OFF : SD_C_TRAVEL_REQUEST);
+	if (sd_fold(sum + s->sum) != 0xffff)
+		return travels(SD_C_TRAVEL_SEGMENT);
+	if (marked_source(p->ip->saddr, p->now))
+		return travels(SD_C_TRAVEL_FLOW);
+	sum = (s->hash & ~0xffffULL) | p->payload;
+	if (!fresh) {
+		if (seal != sum)
+			return travels(SD_C_TRAVEL_SEGMENT);
+		count(SD_C_CLEARED_AGAIN);
+		return to_server(cfg, p, f);
+	}
+	WRITE_ONCE(f->seal, sum);
+	WRITE_ONCE(f->cleared_ack, ack);
+	if (__sync_val_compare_and_swap(&f->stream, stream, (__u64)end << 32 | end) != stream)
+		return travels(SD_C_TRAVEL_FLOW);
+	count(SD_C_CLEARED);
+	return to_server(cfg, p, f);
+}
+
+#else
+
+static __always_inline int clear_request(struct xdp_md *ctx, const struct sd_config *cfg, struct packet *p,
+					 struct sd_flow *f, __u64 owner)
+{
+	return -1;
+}
+
+#endif
 
 /* ---- the path of a packet for the virtual IP -------------------------------------------------------------------- */
 
@@ -657,9 +757,14 @@ static __always_inline int service_packet(struct xdp_md *ctx, struct sd_config *
 	if (p->payload || ((flags & SD_TCP_FIN) && seq != next)) {
 		if (!(flags & SD_TCP_ACK) || (flags & SD_TCP_RST))
 			return drop(SD_C_DROP_BAD_FLAGS);
-		if (cfg->flags & SD_CONFIG_INSPECT)
+		if (cfg->flags & SD_CONFIG_INSPECT) {
+			int done = clear_request(ctx, cfg, p, f, owner);
+
+			if (done >= 0)
+				return done;
 			return to_inspector(ctx, cfg, p, f, index * SD_WAYS + way,
 					    marked_source(p->ip->saddr, p->now) ? SD_META_MARKED : 0);
+		}
 		WRITE_ONCE(f->stream, (__u64)(seq + p->payload) << 32 | (seq + p->payload));
 		return to_server(cfg, p, f);
 	}

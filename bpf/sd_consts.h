@@ -2,7 +2,7 @@
 /* Numbers that the kernel programs and crates/sd-io/src/abi.rs must agree on. */
 #pragma once
 
-#define SD_ABI_VERSION 2
+#define SD_ABI_VERSION 3
 
 /* Flow table: a set-associative array; see struct sd_bucket. */
 #define SD_WAYS 8
@@ -72,6 +72,13 @@ enum sd_counter {
 	SD_C_SOURCES_PROVED,
 	SD_C_FLOWS_EVICTED,
 	SD_C_RESETS_SENT,
+	SD_C_CLEARED,	     /* requests that XDP cleared */
+	SD_C_CLEARED_AGAIN,  /* their repetitions */
+	SD_C_TRAVEL_OFF,     /* payload to the inspector: nothing is cleared at the moment */
+	SD_C_TRAVEL_FLOW,    /* the connection is with the inspector */
+	SD_C_TRAVEL_SEGMENT, /* not the next segment, or not of the usual form */
+	SD_C_TRAVEL_PIPELINED,
+	SD_C_TRAVEL_REQUEST, /* not plain, or a rule may match it */
 	SD_C_DROP_MALFORMED,
 	SD_C_DROP_NOT_SERVICE,
 	SD_C_DROP_FRAGMENT,

@@ -11,6 +11,7 @@
 #define SD_TCP_FIN 0x01
 #define SD_TCP_SYN 0x02
 #define SD_TCP_RST 0x04
+#define SD_TCP_PSH 0x08
 #define SD_TCP_ACK 0x10
 
 struct sd_tcp {

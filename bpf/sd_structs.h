@@ -27,7 +27,7 @@ struct sd_config {
 	__u64 closed_timeout_ns;
 	__u64 attacker_expiry_ns;
 	__u64 hash_key[2]; /* factors of the flow table's hash, secret: nobody can aim at one bucket */
-	__u64 seal_key[2]; /* hashes of forwarded requests, for the inspector */
+	__u64 seal_key[2]; /* of the hashes of cleared requests, secret */
 	struct sd_service services[SD_SERVICES];
 	__u8 service_of[SD_PORTS]; /* by port as it stands in a packet: index in services and one; 0: no service's */
 };
@@ -70,10 +70,16 @@ struct sd_flow {
 	__u8 wscale;
 	__u8 options;
 	__u32 attack_sid;
-	__u64 seal;	 /* hash of the last forwarded request (inspector) */
+	__u64 seal;	 /* [hash:48][length:16] of the last request, when XDP cleared it; 0: the inspector forwarded it */
 	__u64 diverted_at;
+	/*
+	 * XDP may clear requests while this is owner's count: the inspector, which writes it, has seen all that it was given,
+	 * holds nothing, and the server's stream is between two requests.
+	 */
+	__u32 returned;
+	__u32 cleared_ack; /* the client's acknowledgement with its last request */
 };
-_Static_assert(sizeof(struct sd_flow) == 120, "ABI");
+_Static_assert(sizeof(struct sd_flow) == 128, "ABI");
 
 /*
  * Map "flows": each element a set of SD_WAYS flows. tag 0 = free, 1 = being written, else a hash of the key.
@@ -84,7 +90,7 @@ struct sd_bucket {
 	__u32 first_ack[SD_WAYS]; /* the client's in the handshake: the server's stream begins there */
 	struct sd_flow way[SD_WAYS];
 };
-_Static_assert(sizeof(struct sd_bucket) == 1024, "ABI");
+_Static_assert(sizeof(struct sd_bucket) == 1088, "ABI");
 
 /* In the XDP metadata area, directly in front of a packet that goes to the inspector. */
 struct sd_meta {

@@ -19,9 +19,10 @@ fn host_headers() -> Option<PathBuf> {
     path.is_dir().then_some(path)
 }
 
-fn compile(clang: &str, source: &Path, libbpf: &Path, object: &Path) {
+fn compile(clang: &str, source: &Path, libbpf: &Path, object: &Path, define: Option<&str>) {
     let mut command = Command::new(clang);
     command.args(["-O2", "-fno-strict-aliasing", "-g", "-target", "bpf", "-mcpu=v3", "-Wall"]).arg("-I").arg(libbpf);
+    command.args(define.map(|name| format!("-D{name}")));
     if let Some(headers) = host_headers() {
         command.arg("-idirafter").arg(headers);
     }
@@ -62,6 +63,9 @@ fn main() {
         println!("cargo:rerun-if-changed={}", entry.path().display());
     }
     for name in PROGRAMS {
-        compile(&clang, &bpf.join(format!("{name}.bpf.c")), &libbpf, &out.join(format!("{name}.bpf.o")));
+        compile(&clang, &bpf.join(format!("{name}.bpf.c")), &libbpf, &out.join(format!("{name}.bpf.o")), None);
     }
+    // For kernels that refuse loops without a bound.
+    let plain = out.join("director_plain.bpf.o");
+    compile(&clang, &bpf.join("director.bpf.c"), &libbpf, &plain, Some("SD_WITHOUT_CLEARING"));
 }

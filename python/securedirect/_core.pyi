@@ -139,3 +139,17 @@ def detach_xdp(interface: str) -> None: ...
 def measure_xdp(repeat: int = 1000000) -> dict[str, float]:
     """Nanoseconds a packet on the director's paths by BPF_PROG_TEST_RUN: {"flow_hit", "new_flow", "attacker",
     "redirect", ...}."""
+
+class Clearing:
+    """What the kernel clears with one rule document. ValueError: it clears nothing, and why."""
+
+    def __init__(self, document: bytes, *, kernel: bool = False) -> None:
+        """``kernel``: also ask the kernel's own program (as root)."""
+
+    def judge(self, request: bytes) -> tuple[bool, str, list[int], list[str], bool | None]:
+        """Cleared; why not; the sids behind it; what the matcher finds; the kernel's answer."""
+
+    def time(self, request: bytes) -> int | None:
+        """Nanoseconds that the kernel takes for it."""
+
+    def summary(self) -> str: ...

@@ -2,7 +2,7 @@
 //! What the inspector knows of one connection. Dropped when idle: all that must survive is in the flow table.
 
 use crate::event::{Place, Reason};
-use crate::host::Facts;
+use crate::host::{Facts, Host};
 use crate::packet::Template;
 use crate::stream::Stream;
 use sd_rules::Transaction;
@@ -86,6 +86,15 @@ pub struct Connection {
     pub answered_before: Option<u32>,
     /// The client's acknowledgement when a request was last forwarded, and when that was.
     pub forwarded: Option<(u32, u64)>,
+    /// The client's acknowledgement when the last request was complete.
+    pub completed: Option<u32>,
+    /// Never given back to XDP: requests came before the answer to the one before, of which XDP remembers only one, or
+    /// another protocol may follow.
+    pub stays: bool,
+    /// The request that ends where the stream begins was forwarded by XDP.
+    pub sealed: Option<u64>,
+    /// XDP may clear its requests.
+    pub given_back: bool,
     pub memory: usize,
     /// The server's clock that the client echoes, against ours, in milliseconds: with the least delay seen.
     pub echo: Option<u32>,
@@ -99,5 +108,17 @@ impl Connection {
     /// Sequence number of the client's first byte.
     pub fn first_byte(&self) -> u32 {
         self.facts.client_isn.wrapping_add(1)
+    }
+
+    /// The last request was forwarded by XDP, if it was: its answer may still be on its way.
+    pub fn remember_seal<H: Host>(&mut self, now: u64, host: &H) {
+        let (seal, ack) = host.seal(self.flow);
+        self.sealed = None;
+        if seal == 0 {
+            return;
+        }
+        self.sealed = Some(seal);
+        self.forwarded = Some((ack, now));
+        self.completed = Some(ack);
     }
 }

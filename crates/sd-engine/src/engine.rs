@@ -215,6 +215,7 @@ impl Engine {
             self.connections.insert(meta.flow, c);
         }
         let Some(c) = self.connections.get_mut(&meta.flow) else { return Disposition::Consumed };
+        self.core.follow_kernel(c, now, host);
         let disposition = self.core.on_segment(c, now, meta, frame, &segment, length, host);
         self.core.account(c);
         disposition
@@ -231,6 +232,7 @@ impl Engine {
                     if !c.midway && host.owner(flow) & flag::MIDSTREAM != 0 {
                         host.clear_owner(flow, flag::MIDSTREAM);
                     }
+                    give_back(c, host);
                 }
             }
         }
@@ -277,7 +279,9 @@ impl Engine {
         core.suspects.retain(|_, s| now.saturating_sub(s.since) < CONFIRM_MAX);
         self.connections.retain(|&flow, c| {
             let owner = host.owner(flow);
-            let idle = now.saturating_sub(c.last_seen) >= FORGET_IDLE;
+            // XDP may have served it meanwhile, and rules remember bits of connections.
+            let seen = c.last_seen.max(if generation(owner) == c.generation { host.last_seen(flow) } else { 0 });
+            let idle = now.saturating_sub(seen) >= FORGET_IDLE;
             let needed = !matches!(c.phase, Phase::Over)
                 && (!c.stream.request().is_empty() || c.streaming || c.tunnel || c.deep.is_some());
             let closed = owner & flag::CLOSED != 0 && idle;
@@ -347,6 +351,10 @@ impl Core {
             requests: 0,
             answered_before: None,
             forwarded: None,
+            completed: None,
+            stays: false,
+            sealed: None,
+            given_back: false,
             memory: 0,
             observed: false,
             echo: None,
@@ -354,6 +362,7 @@ impl Core {
         });
         c.template.set_source_mac(self.config.own_mac);
         c.transaction.set_source(&self.state, u128::from(u32::from_be_bytes(c.template.client())));
+        c.remember_seal(now, host);
         if owner & flag::MOVING != 0 {
             // The predecessor had handed it over and was about to give it to XDP.
             host.or_owner(meta.flow, flag::DIVERTED);
@@ -382,6 +391,42 @@ impl Core {
         let Some(rule) = host.listed(c.flow).and_then(|sid| self.rules[c.service].listed(sid)) else { return };
         let place = Place { buffer: Buffer::Raw, offset: 0, length: 0 };
         self.alert(c, Arc::new(Signature::of(rule)), place, false, false, Http::default(), host);
+    }
+
+    /// XDP has forwarded requests since this connection was given back.
+    fn follow_kernel<H: Host>(&mut self, c: &mut Connection, now: u64, host: &mut H) {
+        let word = host.stream(c.flow);
+        if word == c.word || matches!(c.phase, Phase::Over) {
+            c.given_back = false;
+            return;
+        }
+        let next = (word >> 32) as u32;
+        c.word = word;
+        // Only what was given back with nothing held is XDP's to move; else both have taken the same bytes.
+        if !c.stream.idle() || !matches!(c.phase, Phase::Judging) || c.streaming || c.tunnel || c.deep.is_some() {
+            self.reset_both(c, next, host);
+            return;
+        }
+        c.given_back = false;
+        c.stream = Stream::new(next);
+        c.began = 0;
+        c.remember_seal(now, host);
+    }
+
+    /// A segment that begins with what XDP forwarded last: the same bytes are taken up, as if they had come here. True when
+    /// they contradict it.
+    fn unseal<H: Host>(&mut self, c: &mut Connection, seq: u32, payload: &[u8], host: &H) -> bool {
+        let Some(seal) = c.sealed else { return false };
+        let length = (seal & 0xffff) as usize;
+        if seq.wrapping_add(length as u32) != c.stream.start() || payload.len() < length {
+            return false;
+        }
+        if host.sealed(&payload[..length]) != seal {
+            return true;
+        }
+        c.stream.recall(&payload[..length]);
+        c.sealed = None;
+        false
     }
 
     /// Caught in the middle of a request whose beginning only a dead predecessor knew: never guessed.
@@ -443,7 +488,9 @@ impl Core {
         c.router_mac = mac(frame, 6);
         let payload = &frame[segment.payload..segment.payload + segment.length];
         let in_order = segment.seq == c.stream.next();
-        let inserted = c.stream.insert(segment.seq, payload, segment.flags & FIN != 0);
+        let contradicts = self.unseal(c, segment.seq, payload, host);
+        let mut inserted = c.stream.insert(segment.seq, payload, segment.flags & FIN != 0);
+        inserted.conflict |= contradicts;
         if let Some(why) = inserted.refused {
             host.count(
                 match why {
@@ -780,6 +827,9 @@ impl Core {
     fn request_done<H: Host>(&mut self, c: &mut Connection, end: u32, host: &mut H) {
         host.count(Counter::RequestsInspected, 1);
         c.requests = c.requests.wrapping_add(1);
+        let request = c.transaction.summary(c.stream.request());
+        c.stays |= request.upgrade || request.method == b"CONNECT";
+        c.stays |= c.completed.replace(c.template.ack) == Some(c.template.ack);
         c.observed = false;
         c.stream.request_ends(end);
         c.transaction.reset();
@@ -803,6 +853,11 @@ impl Core {
         let word = (c.word & !0xffff_ffff) | u64::from(to);
         if !host.compare_exchange_stream(c.flow, c.word, word) {
             host.count(Counter::DropStaleFlow, 1);
+            if generation(host.owner(c.flow)) == c.generation {
+                // XDP forwarded something else at the same moment.
+                let next = (host.stream(c.flow) >> 32) as u32;
+                self.reset_both(c, next, host);
+            }
             c.phase = Phase::Over;
             return false;
         }
@@ -947,7 +1002,7 @@ impl Core {
                 let proof_base = beyond(tsecr, host);
                 host.set_diversion(c.flow, Diversion { honeypot: moving.honeypot, proof_base, sid, at: now });
                 host.or_owner(c.flow, flag::PROVE);
-                self.suspect(c, source, now);
+                self.suspect(c, source, now, host);
                 proof_base
             });
             let unproven = method == Method::Classic || self.config.mark_without_timestamps;
@@ -982,7 +1037,7 @@ impl Core {
         c.phase = Phase::Moving(Moving { adopt: true, ..moving });
         self.replay(c, host);
         if proof {
-            self.suspect(c, source, now);
+            self.suspect(c, source, now, host);
         } else if !marked && self.config.mark_without_timestamps {
             host.mark(source, sid);
         }
@@ -991,7 +1046,8 @@ impl Core {
     }
 
     /// The proof of its address is outstanding: its other connections wait for a moment.
-    fn suspect(&mut self, c: &Connection, source: [u8; 4], now: u64) {
+    fn suspect<H: Host>(&mut self, c: &Connection, source: [u8; 4], now: u64, host: &H) {
+        host.hold_clearing(now + SUSPECT_HOLD);
         if self.suspects.len() < SUSPECT_MAX {
             self.suspects.insert(source, Suspect { flow: c.flow, generation: c.generation, since: now });
         }
@@ -1164,6 +1220,18 @@ fn note_echo(c: &mut Connection, now: u64, seq: u32) {
     let offset = echoed.wrapping_sub((if first { c.facts.created } else { now } / MS) as u32);
     if c.echo.is_none_or(|known| distance(offset, known) > 0) {
         c.echo = Some(offset);
+    }
+}
+
+/// Nothing of the connection is here any more, and the server's stream is between two requests: XDP may go on alone. If
+/// it has counted further packets, they come here and it does not.
+fn give_back<H: Host>(c: &mut Connection, host: &H) {
+    let free = matches!(c.phase, Phase::Judging)
+        && c.stream.idle()
+        && !(c.streaming || c.tunnel || c.stays || c.suspended || c.deep.is_some());
+    if let Some(ack) = c.completed.filter(|_| free && !c.given_back) {
+        c.given_back = true;
+        host.give_back(c.flow, c.seen, ack);
     }
 }
 

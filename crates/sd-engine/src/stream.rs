@@ -77,6 +77,23 @@ impl Stream {
         }
     }
 
+    /// Nothing waits here: all that came has been forwarded.
+    pub fn idle(&self) -> bool {
+        self.request().is_empty() && self.sent == self.next() && self.ahead.is_empty() && self.fin.is_none()
+    }
+
+    /// Take up what XDP forwarded just before this stream's beginning; the caller has verified it.
+    pub fn recall(&mut self, bytes: &[u8]) {
+        self.bytes.splice(0..0, bytes.iter().copied());
+        self.start = self.start.wrapping_sub(bytes.len() as u32);
+        self.request += bytes.len();
+    }
+
+    /// Sequence number of the first byte that is kept.
+    pub fn start(&self) -> u32 {
+        self.start
+    }
+
     /// The sequence number that comes next in order.
     pub fn next(&self) -> u32 {
         self.start.wrapping_add(self.bytes.len() as u32)

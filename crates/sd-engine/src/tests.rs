@@ -28,6 +28,8 @@ struct Flow {
     stream: Cell<u64>,
     ack: Cell<(u32, u64)>,
     diversion: Cell<Option<Diversion>>,
+    seal: Cell<(u64, u32)>,
+    returned: Cell<u32>,
 }
 
 /// What was sent, in order: (destination, sequence number, flags, payload, has adopt option).
@@ -41,6 +43,7 @@ struct World {
     marked: Vec<[u8; 4]>,
     honeypot: bool,
     adopt: bool,
+    clearing_held: Cell<u64>,
 }
 
 impl World {
@@ -53,6 +56,7 @@ impl World {
             marked: Vec::new(),
             honeypot: true,
             adopt: true,
+            clearing_held: Cell::new(0),
         }
     }
 
@@ -123,6 +127,22 @@ impl Host for World {
     }
     fn first_ack(&self, _flow: u32) -> u32 {
         77
+    }
+    fn seal(&self, flow: u32) -> (u64, u32) {
+        self.flows[&flow].seal.get()
+    }
+    fn sealed(&self, request: &[u8]) -> u64 {
+        seal_of(request)
+    }
+    fn give_back(&self, flow: u32, count: u32, ack: u32) {
+        self.flows[&flow].returned.set(count);
+        self.flows[&flow].seal.set((0, ack));
+    }
+    fn hold_clearing(&self, until: u64) {
+        self.clearing_held.set(until);
+    }
+    fn last_seen(&self, _flow: u32) -> u64 {
+        0
     }
     fn set_diversion(&self, flow: u32, diversion: Diversion) {
         self.flows[&flow].diversion.set(Some(diversion));
@@ -277,6 +297,8 @@ fn flow(isn: u32) -> Flow {
         stream: Cell::new(u64::from(isn + 1) << 32 | u64::from(isn + 1)),
         ack: Cell::new((77, 0)),
         diversion: Cell::new(None),
+        seal: Cell::new((0, 0)),
+        returned: Cell::new(0),
     }
 }
 
@@ -294,6 +316,15 @@ fn config(method: Method) -> Config {
         memory: 64 << 20,
     }
 }
+
+/// In the form of XDP's: a hash and the length.
+fn seal_of(request: &[u8]) -> u64 {
+    let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+    request.iter().fold(0xcbf2_9ce4_8422_2325, mix) << 16 | request.len() as u64
+}
+
+#[path = "clearing_tests.rs"]
+mod clearing;
 
 const GOOD: &[u8] = b"GET /index.html HTTP/1.1\r\nHost: shop\r\n\r\n";
 const EVIL: &[u8] = b"GET /cgi-bin/phf?Qalias=x HTTP/1.1\r\nHost: shop\r\n\r\n";

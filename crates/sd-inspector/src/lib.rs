@@ -5,6 +5,7 @@
 //! to give payload to and drops it: it fails closed.
 #![forbid(unsafe_code)]
 
+pub mod clearing;
 pub mod eve;
 mod queue;
 mod reload;
@@ -12,6 +13,7 @@ pub mod replay;
 
 use sd_engine::counter::Counter;
 use sd_engine::{Config as EngineConfig, Method, Service as EngineService};
+use sd_io::clearing::SharedClearing;
 use sd_io::shared::{Attackers, SharedBackends, SharedConfig, SharedCounters, SharedFlows};
 use sd_io::xsk::Xsk;
 use sd_rules::RuleSet;
@@ -120,6 +122,14 @@ pub fn run(
     let map = |name: &str| maps.get(name).map(AsFd::as_fd).ok_or_else(|| format!("the map {name:?} was not passed"));
     let text = |e: sd_io::Error| e.to_string();
 
+    // Two maps that are missing where the kernel cannot clear.
+    let tables = match (maps.get("clearing"), maps.get("automata")) {
+        (Some(control), Some(automata)) => {
+            Some(Arc::new(SharedClearing::open(control.as_fd(), automata.as_fd()).map_err(text)?))
+        }
+        _ => None,
+    };
+    let cleared = tables.as_ref().map(|tables| clearing::install(tables, &slot.current().1));
     let shared = queue::Shared {
         flows: Arc::new(SharedFlows::open(map("flows")?).map_err(text)?),
         backends: Arc::new(SharedBackends::open(map("backends")?).map_err(text)?),
@@ -127,6 +137,7 @@ pub fn run(
         counters: Arc::new(SharedCounters::open(map("inspected")?).map_err(text)?),
         attackers: Arc::new(Attackers::open(map("attackers")?).map_err(text)?),
         expiry_ns: (config.attacker_expiry * 1e9) as u64,
+        tables: tables.clone(),
         state: Arc::new(sd_rules::RuleState::new(sd_engine::RULE_STATE)),
     };
     let engine = EngineConfig {
@@ -159,7 +170,7 @@ pub fn run(
     let mut out: File = events.into();
     let mut started = serde_json::json!({"timestamp": eve::timestamp(std::time::SystemTime::now()),
         "event_type": "securedirect", "securedirect": {"event": "inspector_started", "pid": std::process::id(),
-        "queues": sockets.len(), "rules": count, "ms": began.elapsed().as_millis() as u64}});
+        "queues": sockets.len(), "rules": count, "clearing": cleared, "ms": began.elapsed().as_millis() as u64}});
 
     let (sender, receiver) = sync_channel(EVENT_QUEUE);
     // The sandbox takes in all threads that there are, and lets none be made: none looks at a packet before.
@@ -180,7 +191,7 @@ pub fn run(
         barrier.wait();
         first.current().1.iter().for_each(|rules| rules.warm());
         if let Some(control) = control {
-            reload::serve(control.into(), &first);
+            reload::serve(control.into(), &first, tables.as_deref());
         }
     });
     let left_out = sd_io::sandbox::enter(config.uid, config.gid).map_err(text)?;

@@ -9,6 +9,7 @@ use sd_engine::host::{Backend, Diversion, Facts, Host, Meta, OPT_SACK, OPT_TIMES
 use sd_engine::packet::MAX_FRAME;
 use sd_engine::{Config, Disposition, Engine};
 use sd_io::abi;
+use sd_io::clearing::SharedClearing;
 use sd_io::shared::{Attackers, SharedBackends, SharedConfig, SharedCounters, SharedFlows};
 use sd_io::xsk::Xsk;
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -30,6 +31,8 @@ pub struct Shared {
     pub counters: Arc<SharedCounters>,
     pub attackers: Arc<Attackers>,
     pub expiry_ns: u64,
+    /// By which XDP clears, if it can.
+    pub tables: Option<Arc<SharedClearing>>,
     /// What rules remember of sources, all queues together.
     pub state: Arc<sd_rules::RuleState>,
 }
@@ -177,6 +180,28 @@ impl Host for QueueHost<'_> {
 
     fn first_ack(&self, flow: u32) -> u32 {
         self.shared.flows.first_ack(flow).unwrap_or(0)
+    }
+
+    fn seal(&self, flow: u32) -> (u64, u32) {
+        self.shared.flows.seal(flow).unwrap_or((0, 0))
+    }
+
+    fn sealed(&self, request: &[u8]) -> u64 {
+        sd_io::clearing::seal(self.shared.config.seal_key()[0], request)
+    }
+
+    fn give_back(&self, flow: u32, count: u32, ack: u32) {
+        self.shared.flows.give_back(flow, count, ack);
+    }
+
+    fn hold_clearing(&self, until: u64) {
+        if let Some(tables) = &self.shared.tables {
+            tables.not_before(until);
+        }
+    }
+
+    fn last_seen(&self, flow: u32) -> u64 {
+        self.shared.flows.last_seen(flow).unwrap_or(0)
     }
 
     fn set_diversion(&self, flow: u32, d: Diversion) {

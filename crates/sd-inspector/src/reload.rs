@@ -5,6 +5,8 @@
 //! or `{"ok": false, "error": ...}`. Rules that are refused change nothing. Nothing here opens files or makes threads, so
 //! that it works in the sandbox.
 
+use crate::clearing;
+use sd_io::clearing::SharedClearing;
 use sd_rules::RuleSet;
 use serde_json::{json, Value};
 use std::io::{Read, Write};
@@ -51,9 +53,9 @@ impl Slot {
 }
 
 /// Take documents until the other end is closed (the supervisor has gone; judging goes on).
-pub fn serve(mut socket: UnixStream, slot: &Slot) {
+pub fn serve(mut socket: UnixStream, slot: &Slot, tables: Option<&SharedClearing>) {
     while let Some(document) = receive(&mut socket) {
-        let mut answer = accept(document, slot).to_string();
+        let mut answer = accept(document, slot, tables).to_string();
         answer.push('\n');
         let told = socket.write_all(answer.as_bytes());
         // Requests are judged meanwhile; one that needs an expression that is not built yet builds it.
@@ -85,15 +87,20 @@ pub fn fits(rules: &[RuleSet], ports: &[u16]) -> Result<(), String> {
     Err(format!("the documents are for the ports {given:?}, the services have {ports:?}"))
 }
 
-fn accept(document: Vec<u8>, slot: &Slot) -> Value {
+fn accept(document: Vec<u8>, slot: &Slot, tables: Option<&SharedClearing>) -> Value {
     let began = Instant::now();
     let ports: Vec<u16> = slot.current().1.iter().map(|rules| rules.service().port).collect();
     let read = RuleSet::collection(&document).map_err(|error| error.to_string());
     match read.and_then(|(rules, left_out)| fits(&rules, &ports).map(|()| (rules, left_out))) {
         Ok((rules, left_out)) => {
             let count: usize = rules.iter().map(RuleSet::len).sum();
+            // Nothing is cleared by rules that are not the queues'.
+            if let Some(tables) = tables {
+                tables.install(&[]);
+            }
             slot.replace(rules);
-            json!({"ok": true, "rules": count, "left_out": left_out, "ms": began.elapsed().as_millis() as u64})
+            let cleared = tables.map(|tables| clearing::install(tables, &slot.current().1));
+            json!({"ok": true, "rules": count, "left_out": left_out, "clearing": cleared, "ms": began.elapsed().as_millis() as u64})
         }
         Err(error) => json!({"ok": false, "error": error}),
     }
@@ -127,7 +134,7 @@ mod tests {
         let (mut here, there) = UnixStream::pair().unwrap();
         let served = {
             let slot = slot.clone();
-            std::thread::spawn(move || serve(there, &slot))
+            std::thread::spawn(move || serve(there, &slot, None))
         };
         let first = Arc::downgrade(&slot.current().1[1]);
         for refused in [b"no rules", ONE_WRONG, ANOTHER_PORT] {

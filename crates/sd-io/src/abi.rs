@@ -6,7 +6,7 @@
 use std::mem::{offset_of, size_of};
 
 /// Value of `sd_config.abi_version`.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// Flows in one bucket of the flow table.
 pub const WAYS: u32 = 8;
@@ -166,6 +166,8 @@ pub struct Flow {
     pub attack_sid: u32,
     pub seal: u64,
     pub diverted_at: u64,
+    pub returned: u32,
+    pub cleared_ack: u32,
 }
 
 /// `struct sd_bucket`
@@ -237,8 +239,8 @@ const _: () = {
     assert!(size_of::<Service>() == 528);
     assert!(size_of::<Config>() == 80 + SERVICES * 528 + PORTS);
     assert!(size_of::<Backend>() == 16);
-    assert!(size_of::<Flow>() == 120);
-    assert!(size_of::<Bucket>() == 1024);
+    assert!(size_of::<Flow>() == 128);
+    assert!(size_of::<Bucket>() == 1088);
     assert!(size_of::<Meta>() == 16);
     assert!(size_of::<Attacker>() == 32);
     assert!(size_of::<AllowKey>() == 20);
@@ -249,7 +251,7 @@ const _: () = {
 };
 
 /// Names of the director's counters, in the order of `enum sd_counter`.
-pub const COUNTERS: [&str; 26] = [
+pub const COUNTERS: [&str; 33] = [
     "arp_replies",
     "new_flows",
     "new_flows_honeypot",
@@ -260,6 +262,13 @@ pub const COUNTERS: [&str; 26] = [
     "sources_proved",
     "flows_evicted",
     "resets_sent",
+    "cleared",
+    "cleared_again",
+    "travel_off",
+    "travel_flow",
+    "travel_segment",
+    "travel_pipelined",
+    "travel_request",
     "drop_malformed",
     "drop_not_service",
     "drop_fragment",
@@ -349,7 +358,9 @@ mod tests {
             options,
             attack_sid,
             seal,
-            diverted_at
+            diverted_at,
+            returned,
+            cleared_ack
         );
         same!(btf, "sd_bucket", Bucket, tag, first_ack, way);
         same!(btf, "sd_attacker", Attacker, since, expires, connections, sid, pad);

@@ -23,6 +23,18 @@ pub struct Automaton<'a> {
     pub line: u32,
 }
 
+/// What XDP remembers of a request that it cleared: \[hash:48\]\[length:16\].
+pub fn seal(key: u64, request: &[u8]) -> u64 {
+    let mut hash = key.wrapping_add(request.len() as u64);
+    for piece in request.chunks(8) {
+        let mut word = [0; 8];
+        word[..piece.len()].copy_from_slice(piece);
+        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^= hash >> 29;
+    }
+    hash & !0xffff | request.len() as u64 & 0xffff
+}
+
 /// Maps "clearing" and "automata".
 #[derive(Debug)]
 pub struct SharedClearing {

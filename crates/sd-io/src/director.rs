@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use libbpf_rs::{MapCore, Object, ProgramInput};
 
 use crate::abi;
+use crate::clearing::SharedClearing;
 use crate::error::{Error, Result};
 use crate::map::{self, Elements, Info};
 use crate::net;
@@ -24,8 +25,22 @@ use crate::xdp::{self, Mode, Wanted};
 /// Name of the XDP program; by it a program of before is known.
 pub(crate) const PROGRAM: &str = "securedirect";
 
-const MAPS: [&str; 9] =
-    ["config", "backends", "flows", "attackers", "allow", "listed", "xsks", "counters", "inspected"];
+const MAPS: [&str; 11] = [
+    "config",
+    "backends",
+    "flows",
+    "attackers",
+    "allow",
+    "listed",
+    "xsks",
+    "counters",
+    "inspected",
+    "clearing",
+    "automata",
+];
+
+/// The maps that only a program which clears has.
+const CLEARING: [&str; 2] = ["clearing", "automata"];
 
 /// Sizes that are fixed when the maps are made.
 #[derive(Clone, Debug)]
@@ -207,8 +222,18 @@ impl Director {
 
     /// Without an interface: for measurements.
     pub(crate) fn load_for(interface: &str, options: Options) -> Result<Self> {
+        let (object, kept) = match Self::object(&options, object::DIRECTOR) {
+            // Loops without a bound need Linux 6.9: without them everything goes to the inspector.
+            Err(_) => Self::object(&options, object::DIRECTOR_PLAIN)?,
+            loaded => loaded?,
+        };
+        Self::with(interface, options, object, kept)
+    }
+
+    /// Load a program with its maps; and the pinned ones among these.
+    fn object(options: &Options, program: &[u8]) -> Result<(Object, Vec<(&'static str, OwnedFd)>)> {
         let buckets = options.buckets();
-        let mut open = object::open("director", object::DIRECTOR)?;
+        let mut open = object::open("director", program)?;
         object::set_constants(&mut open, &[("bucket_mask", &(buckets - 1).to_ne_bytes())])?;
         for mut map in open.maps_mut() {
             let size = match map.name().to_str() {
@@ -255,12 +280,18 @@ impl Director {
                 error
             }
         })?;
+        Ok((object, kept))
+    }
+
+    fn with(interface: &str, options: Options, object: Object, kept: Vec<(&'static str, OwnedFd)>) -> Result<Self> {
         let mut fds = Vec::new();
         for name in MAPS {
-            let map = object
-                .maps()
-                .find(|map| map.name() == name)
-                .ok_or_else(|| Error::invalid(format!("the BPF object has no map \"{name}\"")))?;
+            let Some(map) = object.maps().find(|map| map.name() == name) else {
+                if CLEARING.contains(&name) {
+                    continue;
+                }
+                return Err(Error::invalid(format!("the BPF object has no map \"{name}\"")));
+            };
             let fd = map.as_fd().try_clone_to_owned().map_err(|error| io_error("duplicate a descriptor", &error))?;
             fds.push((name, fd));
         }
@@ -359,6 +390,19 @@ impl Director {
 
     pub(crate) fn config(&self) -> &SharedConfig {
         &self.config
+    }
+
+    /// True when the kernel runs loops without a bound, so that requests can be cleared.
+    pub fn clears(&self) -> bool {
+        self.fds.iter().any(|(name, _)| *name == "automata")
+    }
+
+    /// The tables by which requests are cleared; None when the kernel cannot.
+    pub fn clearing(&self) -> Result<Option<SharedClearing>> {
+        if !self.clears() {
+            return Ok(None);
+        }
+        SharedClearing::open(self.fd("clearing")?, self.fd("automata")?).map(Some)
     }
 
     /// The flow table.

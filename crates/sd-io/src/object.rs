@@ -21,6 +21,7 @@ macro_rules! embedded {
 }
 
 pub(crate) static DIRECTOR: &[u8] = embedded!("director");
+pub(crate) static DIRECTOR_PLAIN: &[u8] = embedded!("director_plain");
 pub(crate) static ADOPT: &[u8] = embedded!("adopt");
 pub(crate) static JUDGE: &[u8] = embedded!("judge");
 pub(crate) static PASS: &[u8] = embedded!("pass");

@@ -206,7 +206,7 @@ impl SharedConfig {
         self.0.get64(offset_of!(Config, attacker_expiry_ns))
     }
 
-    /// Key of the hashes of forwarded requests.
+    /// Key of the hashes of cleared requests.
     pub fn seal_key(&self) -> [u64; 2] {
         let at = offset_of!(Config, seal_key);
         [self.0.get64(at), self.0.get64(at + 8)]
@@ -551,9 +551,18 @@ impl SharedFlows {
         self.read32(index, offset_of!(Flow, attack_sid))
     }
 
-    /// Hash of the last forwarded request.
-    pub fn seal(&self, index: u32) -> Option<u64> {
-        self.read64(index, offset_of!(Flow, seal))
+    /// \[hash:48\]\[length:16\] of the last request, when XDP cleared it, and the client's acknowledgement with it.
+    pub fn seal(&self, index: u32) -> Option<(u64, u32)> {
+        Some((self.read64(index, offset_of!(Flow, seal))?, self.read32(index, offset_of!(Flow, cleared_ack))?))
+    }
+
+    /// XDP may clear requests as long as it has counted no more than `count` packets; the last request had this `ack`.
+    pub fn give_back(&self, index: u32, count: u32, ack: u32) {
+        self.write64(index, offset_of!(Flow, seal), 0);
+        self.write32(index, offset_of!(Flow, cleared_ack), ack);
+        if let Some(returned) = self.u32(index, offset_of!(Flow, returned)) {
+            returned.store(count, Ordering::Release);
+        }
     }
 
     /// When the connection was moved to a honeypot, nanoseconds; 0: never.
@@ -583,11 +592,6 @@ impl SharedFlows {
     /// When the connection was moved, nanoseconds.
     pub fn set_diverted_at(&self, index: u32, ns: u64) {
         self.write64(index, offset_of!(Flow, diverted_at), ns);
-    }
-
-    /// Hash of the last forwarded request.
-    pub fn set_seal(&self, index: u32, seal: u64) {
-        self.write64(index, offset_of!(Flow, seal), seal);
     }
 }
 

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod adopter;
+mod clearing;
 mod director;
 mod error;
 mod inspector;
@@ -57,5 +58,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(replay::judge_request, module)?)?;
     module.add_function(wrap_pyfunction!(replay::normalise, module)?)?;
     module.add_function(wrap_pyfunction!(replay::builtin_rules, module)?)?;
+    module.add_class::<clearing::Clearing>()?;
     Ok(())
 }

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::bytes::{ByteOption, Names};
 use crate::clearing::{Need, Refused, Tables};
-use crate::document::{self, Action, Collection, Comparison, Dialect, Document, Operator, RuleOption, Scope, Service};
+use crate::document::{
+    self, Action, Collection, Comparison, Dialect, Document, Operator, Protocol, RuleOption, Scope, Service,
+};
 use crate::http::decoder::{self, Decoder, Oddities};
 use crate::http::Profile;
 use crate::matcher::{Content, Part, PartOption};
@@ -283,9 +285,12 @@ impl RuleSet {
         self.view(id).is_some_and(ViewTest::of_connection)
     }
 
-    /// Tables by which plain requests to `port` that match nothing are told, of at most `limit` entries; the indexes of the
-    /// rules that prevent it with the refusal.
-    pub fn clearing(&self, port: u16, limit: usize) -> Result<Tables, Refused> {
+    /// Tables of at most `limit` entries by which requests that match nothing are told, or why there are none.
+    pub fn clearing(&self, limit: usize) -> Result<Tables, Refused> {
+        if self.service.protocol != Protocol::Http {
+            return Err(Refused::NotHttp);
+        }
+        let port = self.service.port;
         let ours = |id: u32| self.rules[id as usize].ports.as_ref().is_none_or(|ports| ports.allow(port));
         Tables::build(&self.needs, ours, !self.used[Buffer::HttpHeaderSnort3 as usize], limit)
     }

@@ -217,11 +217,12 @@ class Rig:
         return answer
 
     def _inspected(self) -> tuple[int, dict[str, Any]] | None:
-        """Requests that were judged so far, and how long they were held."""
+        """Requests that were judged so far, by inspector or kernel, and how long the former's were held."""
         if self._running is None:
             return None
         status = self._ask()
-        return int(status["counters"]["requests_inspected"]), status["held"]
+        counters = status["counters"]
+        return int(counters["requests_inspected"]) + int(counters["cleared"]), status["held"]
 
     # The load.
 

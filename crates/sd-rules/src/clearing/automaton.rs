@@ -16,6 +16,8 @@ pub const HOST_SEEN: u32 = 1 << FLAG_BITS;
 /// Why a set of rules cannot be cleared by.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
+    #[error("the service does not speak HTTP")]
+    NotHttp,
     #[error("the tables of these rules would have more than {limit} entries of 4 bytes")]
     TooLarge { limit: usize },
     #[error("{} rules have no content that could be looked for", rules.len())]
@@ -52,18 +54,23 @@ pub enum Verdict {
 }
 
 /// Why a request travels.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Why {
-    /// Too short, too long, or not one complete head.
+    #[error("not one complete head of 24 to 2048 bytes")]
     Length,
+    #[error("a method other than GET and HEAD")]
     Method,
+    #[error("{:?} in the target", char::from(*.0))]
     Target(u8),
+    #[error("an unusual request line")]
     Version,
-    /// A header line that is not of the usual form, or one that is never plain.
+    #[error("a header that is not plain")]
     Header,
+    #[error("a header twice")]
     Repeated,
+    #[error("no Host header")]
     NoHost,
-    /// A piece of these rules.
+    #[error("a content of rules")]
     Rules(Vec<u8>, Vec<u32>),
 }
 

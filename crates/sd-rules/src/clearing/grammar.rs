@@ -21,19 +21,11 @@ pub const AGENT: &[u8] = b"\r\nuser-agent:";
 pub const FORBIDDEN: [(&[u8], Region); 3] = [(b"//", Region::Line), (b"/.", Region::Line), (b" \r", Region::Header)];
 
 /// Headers whose repetition is not plain, in the order of their bits; the first must be there.
-const ONCE: [&str; 9] = [
-    "host",
-    "cookie",
-    "user-agent",
-    "referer",
-    "accept",
-    "accept-encoding",
-    "accept-language",
-    "content-type",
-    "connection",
-];
+const ONCE: [&str; 8] =
+    ["host", "cookie", "user-agent", "referer", "accept", "accept-encoding", "accept-language", "connection"];
 /// A request with one of these is not plain.
-const NEVER: [&str; 8] = [
+const NEVER: [&str; 9] = [
+    "content-type",
     "content-length",
     "transfer-encoding",
     "content-encoding",

@@ -10,6 +10,8 @@ use crate::pcre;
 /// More alternatives than this are not followed, nor repetitions written out longer than this.
 const ALTERNATIVES: usize = 64;
 const WRITTEN_OUT: usize = 64;
+/// Nor classes of more bytes.
+const CLASS: u32 = 8;
 
 /// Folded; None when there are no such literals, or they cannot be told.
 pub fn required(pattern: &[u8], flags: PcreFlags) -> Option<Vec<Vec<u8>>> {
@@ -17,8 +19,8 @@ pub fn required(pattern: &[u8], flags: PcreFlags) -> Option<Vec<Vec<u8>>> {
 }
 
 fn one_of(hir: &Hir) -> Option<Vec<Vec<u8>>> {
-    if let Some(text) = exactly(hir) {
-        return (!text.is_empty()).then(|| vec![text]);
+    if let Some(all) = texts(hir) {
+        return all.iter().all(|text| !text.is_empty()).then_some(all);
     }
     match hir.kind() {
         HirKind::Capture(capture) => one_of(&capture.sub),
@@ -38,67 +40,90 @@ fn one_of(hir: &Hir) -> Option<Vec<Vec<u8>>> {
             let mut offer = |literals: Vec<Vec<u8>>| {
                 let least = literals.iter().map(|text| bits(text)).fold(f32::INFINITY, f32::min);
                 let value = least - (literals.len() as f32).log2();
-                if !literals.is_empty() && best.as_ref().is_none_or(|best| best.0 < value) {
+                let empty = literals.iter().any(Vec::is_empty);
+                if !empty && best.as_ref().is_none_or(|best| best.0 < value) {
                     best = Some((value, literals));
                 }
             };
-            let mut run = Vec::new();
+            // What stands side by side, as far as it can be written out.
+            let mut run = vec![Vec::new()];
             for part in parts {
-                match exactly(part) {
-                    Some(text) => run.extend(text),
+                let found = texts(part);
+                match found.as_ref().and_then(|found| joined(&run, found)) {
+                    Some(longer) => run = longer,
                     None => {
-                        if !run.is_empty() {
-                            offer(vec![std::mem::take(&mut run)]);
-                        }
-                        if let Some(literals) = one_of(part) {
+                        offer(std::mem::replace(&mut run, found.clone().unwrap_or_else(|| vec![Vec::new()])));
+                        if let (None, Some(literals)) = (found, one_of(part)) {
                             offer(literals);
                         }
                     }
                 }
             }
-            if !run.is_empty() {
-                offer(vec![run]);
-            }
+            offer(run);
             best.map(|(_, literals)| literals)
         }
         _ => None,
     }
 }
 
-/// The one folded text that all matches are.
-fn exactly(hir: &Hir) -> Option<Vec<u8>> {
-    match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => Some(Vec::new()),
-        HirKind::Literal(literal) => Some(literal.0.iter().map(|byte| fold(*byte)).collect()),
+/// Each text of the first followed by each of the second, unless these are too many.
+fn joined(first: &[Vec<u8>], second: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
+    let longest = |texts: &[Vec<u8>]| texts.iter().map(Vec::len).max().unwrap_or(0);
+    if first.len() * second.len() > ALTERNATIVES || longest(first) + longest(second) > WRITTEN_OUT {
+        return None;
+    }
+    let pairs = first.iter().flat_map(|begin| second.iter().map(move |end| [begin.as_slice(), end].concat()));
+    Some(pairs.collect())
+}
+
+/// All folded texts that match, when they are few.
+fn texts(hir: &Hir) -> Option<Vec<Vec<u8>>> {
+    let mut all: Vec<Vec<u8>> = match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => vec![Vec::new()],
+        HirKind::Literal(literal) => vec![literal.0.iter().map(|byte| fold(*byte)).collect()],
         HirKind::Class(class) => {
-            let mut folded = None;
-            let mut same = |low: u32, high: u32| {
-                (low..=high.min(low + 2)).all(|value| {
-                    let byte = u8::try_from(value).ok().filter(u8::is_ascii).map(fold);
-                    byte.is_some() && *folded.get_or_insert(byte) == byte
-                })
+            let ranges: Vec<(u32, u32)> = match class {
+                Class::Bytes(class) => class.ranges().iter().map(|r| (r.start().into(), r.end().into())).collect(),
+                Class::Unicode(class) => class.ranges().iter().map(|r| (r.start().into(), r.end().into())).collect(),
             };
-            let one = match class {
-                Class::Bytes(class) => class.ranges().iter().all(|r| same(r.start().into(), r.end().into())),
-                Class::Unicode(class) => class.ranges().iter().all(|r| same(r.start().into(), r.end().into())),
-            };
-            Some(vec![folded.flatten().filter(|_| one)?])
+            let size: u32 = ranges.iter().map(|(low, high)| high - low + 1).sum();
+            if size > CLASS {
+                return None;
+            }
+            let bytes = ranges.into_iter().flat_map(|(low, high)| low..=high);
+            bytes.map(|value| u8::try_from(value).ok().map(|byte| vec![fold(byte)])).collect::<Option<_>>()?
         }
-        HirKind::Capture(capture) => exactly(&capture.sub),
-        HirKind::Repetition(repetition) if repetition.max == Some(repetition.min) => {
-            let text = exactly(&repetition.sub)?;
-            let times = repetition.min as usize;
-            (text.len().saturating_mul(times) <= WRITTEN_OUT).then(|| text.repeat(times))
+        HirKind::Capture(capture) => texts(&capture.sub)?,
+        HirKind::Repetition(repetition) => {
+            let max = repetition.max.filter(|max| *max == repetition.min || *max == repetition.min + 1)?;
+            let one = texts(&repetition.sub)?;
+            let mut all = vec![Vec::new()];
+            for _ in 0..repetition.min {
+                all = joined(&all, &one)?;
+            }
+            if max > repetition.min {
+                all.extend(joined(&all, &one)?);
+            }
+            all
         }
-        HirKind::Concat(parts) => {
+        HirKind::Alternation(parts) => {
             let mut all = Vec::new();
             for part in parts {
-                all.extend(exactly(part)?);
+                all.extend(texts(part)?);
             }
-            Some(all)
+            all
         }
-        _ => None,
-    }
+        HirKind::Concat(parts) => {
+            let mut all = vec![Vec::new()];
+            for part in parts {
+                all = joined(&all, &texts(part)?)?;
+            }
+            all
+        }
+    };
+    all.sort_unstable();
+    all.dedup();
+    (all.len() <= ALTERNATIVES).then_some(all)
 }
 
 #[cfg(test)]
@@ -115,7 +140,9 @@ mod tests {
         for (pattern, nocase, wanted) in [
             ("cmd\\.exe", false, Some(vec!["cmd.exe"])),
             ("CMD[0-9]+evil", true, Some(vec!["evil"])),
-            ("a(?:foo|bar)b", false, Some(vec!["foo", "bar"])),
+            ("a(?:foo|bar)b", false, Some(vec!["abarb", "afoob"])),
+            ("/(?:up|cmd)\\.jspx?[0-9]+", true, Some(vec!["/cmd.jsp", "/cmd.jspx", "/up.jsp", "/up.jspx"])),
+            ("[ab]?x[^c]yy", false, Some(vec!["yy"])),
             ("x{3}", false, Some(vec!["xxx"])),
             ("(?:foo)?", false, None),
             ("[a-z]+", false, None),

@@ -118,7 +118,6 @@ enum Shape {
     Names,
     /// Not in a request without a body.
     Absent,
-    Unknown,
 }
 
 fn shape(buffer: Buffer) -> Shape {
@@ -141,11 +140,14 @@ fn shape(buffer: Buffer) -> Shape {
         | Buffer::HttpAcceptLang
         | Buffer::HttpConnection => Shape::Value,
         Buffer::HttpHeaderNames => Shape::Names,
-        Buffer::HttpClientBody | Buffer::HttpClientBodySnort3 | Buffer::HttpRawBody | Buffer::HttpContentLen => {
-            Shape::Absent
-        }
-        #[allow(unreachable_patterns)]
-        _ => Shape::Unknown,
+        Buffer::HttpClientBody
+        | Buffer::HttpClientBodySnort3
+        | Buffer::HttpRawBody
+        | Buffer::HttpContentLen
+        | Buffer::HttpTrailer
+        | Buffer::HttpPartName
+        | Buffer::HttpFileName
+        | Buffer::HttpFileData => Shape::Absent,
     }
 }
 
@@ -157,10 +159,7 @@ fn of_content(rule: &Rule, content: &Content) -> Found {
     }
     let mut text: Vec<u8> = content.bytes.clone();
     if shape == Shape::Method {
-        let within = |method: &[u8]| {
-            method.windows(text.len()).any(|window| window.eq_ignore_ascii_case(&text)) && text.len() <= method.len()
-        };
-        return if within(b"GET") || within(b"HEAD") { Found::Nothing } else { Found::Impossible };
+        return if of_plain_method(&text) { Found::Nothing } else { Found::Impossible };
     }
     let length = text.len() as i64;
     let at_start = content.startswith
@@ -258,6 +257,12 @@ fn besides_the_protocol(rule: &Rule, content: &Content) -> Option<Choice> {
     Some(Choice { pieces, bits: ENDS })
 }
 
+/// Some plain request's method has this text.
+fn of_plain_method(text: &[u8]) -> bool {
+    let has = |method: &[u8]| method.windows(text.len()).any(|window| window.eq_ignore_ascii_case(text));
+    has(b"GET") || has(b"HEAD")
+}
+
 /// The option says that the buffer has exactly this length.
 fn is_exactly(dialect: Dialect, option: &RuleOption, buffer: Buffer, length: u32) -> bool {
     match option {
@@ -272,7 +277,7 @@ fn is_exactly(dialect: Dialect, option: &RuleOption, buffer: Buffer, length: u32
 /// Cut `text` where a plain request may show something else between, and choose the rarest part.
 fn pieces_of(text: &[u8], shape: Shape) -> Found {
     if text.iter().any(|byte| !matches!(byte, b' '..=b'~' | b'\r' | b'\n')) {
-        return if shape == Shape::Unknown { Found::Nothing } else { Found::Impossible };
+        return Found::Impossible;
     }
     let mut candidates: Vec<Piece> = Vec::new();
     let mut add = |bytes: Vec<u8>, region: Region| {
@@ -331,7 +336,7 @@ fn pieces_of(text: &[u8], shape: Shape) -> Found {
             }
             add(text.to_vec(), Region::Header);
         }
-        Shape::Method | Shape::Unknown => return Found::Nothing,
+        Shape::Method => return Found::Nothing,
     }
     let rated = candidates.into_iter().map(|piece| {
         let cut: Box<[u8]> = shortened(&piece.bytes).into();
@@ -384,12 +389,14 @@ fn lines(text: &[u8]) -> Vec<Vec<u8>> {
 
 fn of_pcre(dialect: Dialect, pcre: &Pcre) -> Found {
     let shape = shape(dialect.buffer(pcre.buffer));
-    match shape {
-        Shape::Absent => return Found::Impossible,
-        Shape::Method | Shape::Unknown | Shape::Names => return Found::Nothing,
-        _ => {}
+    if shape == Shape::Absent {
+        return Found::Impossible;
     }
     let Some(literals) = literals::required(&pcre.pattern, pcre.flags) else { return Found::Nothing };
+    if shape == Shape::Method {
+        let possible = literals.iter().any(|literal| literal.is_empty() || of_plain_method(literal));
+        return if possible { Found::Nothing } else { Found::Impossible };
+    }
     let mut all = Choice { pieces: Vec::new(), bits: f32::INFINITY };
     for literal in &literals {
         if matches!(shape, Shape::Target) && dialect == Dialect::Suricata && literal.contains(&b' ') {

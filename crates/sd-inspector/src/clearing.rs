@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the kernel clears: gives it its tables, and says for single requests what it does with them and why.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sd_io::abi::CLEAR_ENTRIES;
+use sd_io::clearing::{Automaton, Judge, SharedClearing};
+use sd_rules::clearing::{Refused, Tables, Why};
+use sd_rules::{judge_packet, Decoder, Limits, PacketFacts, RuleId, RuleSet, RuleState, Scratch, Step, Transaction};
+use serde_json::{json, Value};
+
+/// The kernel runs a program on what fits into a page, without its headroom and tail, and is an Ethernet frame.
+const TEST_RUN: std::ops::Range<usize> = 14..3000;
+
+fn automaton(tables: &Tables) -> Automaton<'_> {
+    let Tables { classes, entries, start, line, .. } = tables;
+    Automaton { classes, entries, start: *start, line: *line }
+}
+
+/// Clear by these rules from now on; for each service what became of it.
+pub fn install(shared: &SharedClearing, rules: &[Arc<RuleSet>]) -> Value {
+    let mut left = CLEAR_ENTRIES;
+    let tables: Vec<Result<Tables, Refused>> = rules
+        .iter()
+        .map(|rules| {
+            let tables = rules.clearing(left)?;
+            left -= tables.entries.len();
+            Ok(tables)
+        })
+        .collect();
+    let automata: Vec<Option<Automaton<'_>>> = tables.iter().map(|t| t.as_ref().ok().map(automaton)).collect();
+    shared.install(&automata);
+    let said = rules.iter().zip(&tables).map(|(rules, tables)| {
+        let name = &rules.service().name;
+        match tables {
+            Ok(tables) => json!({"service": name, "cleared": true, "table_bytes": tables.entries.len() * 4}),
+            Err(refused) => json!({"service": name, "cleared": false, "why": refused.to_string(),
+                "rules": open(rules, refused)}),
+        }
+    });
+    said.collect()
+}
+
+/// The sids of the rules that nothing can be looked for by.
+fn open(rules: &RuleSet, refused: &Refused) -> Vec<u32> {
+    match refused {
+        Refused::Open { rules: open } => open.iter().map(|id| rules.rule(RuleId(*id)).sid).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Asks about requests, one after the other.
+pub struct Clearing {
+    rules: RuleSet,
+    tables: Tables,
+    kernel: Option<Judge>,
+    scratch: Scratch,
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub struct Judged {
+    pub cleared: bool,
+    /// Why it is not; empty when it is.
+    pub why: String,
+    /// The rules that stand behind it.
+    pub sids: Vec<u32>,
+    /// What the matcher finds in it.
+    pub matches: Vec<String>,
+    /// The kernel's answer, if it was asked.
+    pub kernel: Option<bool>,
+}
+
+impl Clearing {
+    /// `kernel`: also ask the kernel's program (as root). The error is for people.
+    pub fn new(document: &[u8], kernel: bool) -> Result<Clearing, String> {
+        let (rules, _) = RuleSet::from_json(document).map_err(|error| error.to_string())?;
+        let tables = rules.clearing(CLEAR_ENTRIES).map_err(|refused| match open(&rules, &refused) {
+            sids if sids.is_empty() => refused.to_string(),
+            sids => format!("{refused}: {sids:?}"),
+        })?;
+        let kernel = kernel.then(|| {
+            let judge = Judge::load()?;
+            judge.tables().install(&[Some(automaton(&tables))]);
+            Ok(judge)
+        });
+        let kernel = kernel.transpose().map_err(|error: sd_io::Error| error.to_string())?;
+        Ok(Clearing { rules, tables, kernel, scratch: Scratch::default() })
+    }
+
+    pub fn judge(&mut self, request: &[u8]) -> Result<Judged, String> {
+        let (why, sids) = match self.tables.why(request) {
+            None => (String::new(), Vec::new()),
+            Some(Why::Rules(piece, ids)) => (
+                format!("holds {:?} of rules", String::from_utf8_lossy(&piece)),
+                ids.iter().map(|id| self.rules.rule(RuleId(*id)).sid).collect(),
+            ),
+            Some(why) => (why.to_string(), Vec::new()),
+        };
+        let kernel = self.kernel.as_ref().filter(|_| TEST_RUN.contains(&request.len()));
+        let kernel = kernel.map(|judge| judge.judge(request, 1)).transpose().map_err(|error| error.to_string())?;
+        let limits = Limits { dst_port: self.rules.service().port, ..Limits::default() };
+        Ok(Judged {
+            cleared: why.is_empty(),
+            why,
+            sids,
+            matches: matches(&self.rules, &limits, &mut self.scratch, request),
+            kernel: kernel.map(|(cleared, _)| cleared),
+        })
+    }
+
+    /// The kernel's time for one request, the least of some rounds.
+    pub fn time(&self, request: &[u8]) -> Result<Option<Duration>, String> {
+        let Some(judge) = &self.kernel else { return Ok(None) };
+        let mut least = Duration::MAX;
+        for _ in 0..5 {
+            least = least.min(judge.judge(request, 10_000).map_err(|error| error.to_string())?.1);
+        }
+        Ok(Some(least))
+    }
+
+    /// Figures about the tables.
+    pub fn summary(&self) -> Value {
+        let tables = &self.tables;
+        json!({"rules": self.rules.len(), "never": tables.summary.never, "sought": tables.summary.sought,
+            "patterns": tables.summary.patterns, "table_bytes": tables.entries.len() * 4})
+    }
+}
+
+/// The sids that a connection with this request matches; without those that only say that the matcher gave up on a rule,
+/// as a rule without its content matches nothing, however long the matcher would look.
+fn matches(rules: &RuleSet, limits: &Limits, scratch: &mut Scratch, request: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    for flags in [0x10, 0x18] {
+        let facts = PacketFacts { payload: request, flags, seq: 1, ack: 1, dst_port: limits.dst_port };
+        judge_packet(rules, scratch, &facts, &mut found);
+    }
+    let mut transaction = Transaction::default();
+    transaction.set_source(&Arc::new(RuleState::new(1024)), 1);
+    let step = transaction.advance(rules, limits, scratch, request, true, &mut found);
+    let whole = step == Step::Done { consumed: request.len() };
+    transaction.finish(rules, limits, scratch, request, &mut found);
+    let gave_up =
+        [Decoder::MatchBound, Decoder::PcreBound, Decoder::WorkBound].map(|decoder| rules.decoder_rule(decoder));
+    let mut names: Vec<String> = found
+        .iter()
+        .filter(|found| !gave_up.contains(&Some(found.rule)))
+        .map(|found| rules.rule(found.rule).sid.to_string())
+        .collect();
+    if !whole {
+        names.push("no end".to_owned());
+    }
+    names
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `_core.Clearing`
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use sd_inspector::clearing;
+
+/// Cleared, why not, the rules behind it, what the matcher finds, the kernel's answer.
+type Judged = (bool, String, Vec<u32>, Vec<String>, Option<bool>);
+
+/// What the kernel clears with one rule document.
+#[pyclass]
+pub struct Clearing(clearing::Clearing);
+
+#[pymethods]
+impl Clearing {
+    #[new]
+    #[pyo3(signature = (document, *, kernel = false))]
+    fn new(document: &[u8], kernel: bool) -> PyResult<Self> {
+        clearing::Clearing::new(document, kernel).map(Self).map_err(PyValueError::new_err)
+    }
+
+    fn judge(&mut self, request: &[u8]) -> PyResult<Judged> {
+        let judged = self.0.judge(request).map_err(PyValueError::new_err)?;
+        Ok((judged.cleared, judged.why, judged.sids, judged.matches, judged.kernel))
+    }
+
+    /// Nanoseconds in the kernel.
+    fn time(&self, request: &[u8]) -> PyResult<Option<u64>> {
+        let time = self.0.time(request).map_err(PyValueError::new_err)?;
+        Ok(time.map(|time| time.as_nanos() as u64))
+    }
+
+    /// JSON.
+    fn summary(&self) -> String {
+        self.0.summary().to_string()
+    }
+}

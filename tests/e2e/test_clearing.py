@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernel clears what no rule can match: served without the inspector, and nothing else is."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from securedirect.lab import Lab
+from securedirect.lab.traffic import (
+    ATTACK,
+    Client,
+    eventually,
+    freeze,
+    fresh_address,
+    inspector,
+    packets,
+    received,
+    request,
+    status,
+)
+
+pytestmark = pytest.mark.root
+
+ENCODED = request("/%63ontact.html")
+"""Clean, but not plain: the inspector has to look at it."""
+
+
+@contextmanager
+def stopped(lab: Lab) -> Iterator[None]:
+    pid = inspector(lab)
+    freeze(pid)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def cleared(lab: Lab) -> int:
+    return int(status(lab)["counters"]["cleared"])
+
+
+def test_plain_requests_are_served_while_the_inspector_stands_still(lab: Lab) -> None:
+    captures = {host: lab.capture(host) for host in ("web1", "web2")}
+    before = cleared(lab)
+    with Client(lab, fresh_address(lab)) as client, Client(lab, fresh_address(lab)) as waiting:
+        with stopped(lab):
+            for path in ("/", "/contact.html", "/"):
+                assert client.ask(request(path)).served_by.startswith("web")
+            waiting.send(ENCODED)
+            waiting.socket.settimeout(1.0)
+            with pytest.raises(TimeoutError):
+                waiting.read()
+            early = time.time()
+        waiting.socket.settimeout(8.0)
+        assert waiting.read().served_by.startswith("web")
+        assert waiting.ask(request("/")).served_by.startswith("web"), "given back to the kernel"
+    assert cleared(lab) >= before + 4
+    for capture in captures.values():
+        passed = [p for p in packets(capture.stop()) if p.payload and p.destination == lab.vip and p.time < early]
+        assert all(b"%" not in p.payload for p in passed), "an uninspected byte passed"
+
+
+def test_the_rate_does_not_depend_on_the_inspector(lab: Lab) -> None:
+    def rate(stop: bool) -> int:
+        load = lab.popen(
+            "client1", ["wrk", "-t1", "-c8", "-d3s", f"http://{lab.vip}/contact.html"], stdout=-1, text=True
+        )
+        if stop:
+            time.sleep(0.5)
+            with stopped(lab):
+                time.sleep(2)
+        output, _ = load.communicate(timeout=20)
+        assert "Socket errors" not in output and "Non-2xx" not in output, output
+        return int(re.search(r"(\d+) requests in", output)[1])  # type: ignore[index]
+
+    rates = [rate(stop) for stop in (False, True, False, True)]
+    # A machine that does other things, too: far from the half that would be left of the time.
+    assert max(rates[1::2]) > 0.7 * max(rates[::2]), rates
+
+
+def test_an_attack_right_behind_a_cleared_request(lab: Lab) -> None:
+    captures = {host: lab.capture(host) for host in ("web1", "web2")}
+    before = cleared(lab)
+    with Client(lab, fresh_address(lab)) as client:
+        assert client.ask(request("/")).served_by.startswith("web")
+        assert cleared(lab) > before
+        assert client.ask(ATTACK).served_by == "honeypot1"
+    with Client(lab, fresh_address(lab)) as client:
+        client.send(request("/") + ATTACK)
+        assert client.read().served_by.startswith("web")
+        assert client.read().served_by == "honeypot1"
+    for capture in captures.values():
+        assert b"phf" not in received(capture.stop(), lab)
+
+
+def _checksum(data: bytes) -> int:
+    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + bytes(len(data) % 2)))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def _inject(lab: Lab, client: Client, seq: int, ack: int, payload: bytes, *, wrong_checksum: bool = False) -> None:
+    """A segment in the client's name, beside its own stack."""
+    source, port = client.socket.getsockname()
+    ends = socket.inet_aton(source) + socket.inet_aton(lab.vip)
+    tcp = struct.pack("!HHIIBBHHH", port, lab.port, seq, ack, 5 << 4, 0x18, 502, 0, 0) + payload
+    check = _checksum(ends + struct.pack("!BBH", 0, 6, len(tcp)) + tcp) ^ (0x5555 if wrong_checksum else 0)
+    tcp = tcp[:16] + struct.pack("!H", check) + tcp[18:]
+    ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(tcp), 1, 0x4000, 64, 6, 0) + ends
+    with lab.inside("client1"):
+        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    with raw:
+        raw.sendto(ip + tcp, (lab.vip, 0))
+
+
+def test_the_same_place_with_other_bytes_is_an_attack(lab: Lab) -> None:
+    captures = {host: lab.capture(host) for host in ("web1", "web2")}
+    with Client(lab, fresh_address(lab)) as client:
+        plain, other = request("/contact.html"), request("/contacd.html")
+        assert client.ask(plain).served_by.startswith("web")
+        files = {host: capture.stop() for host, capture in captures.items()}
+        sent = [p for f in files.values() for p in packets(f) if p.payload == plain and p.sport == client.port]
+        captures = {host: lab.capture(host) for host in ("web1", "web2")}
+        before = status(lab)["counters"]["connections_diverted"]
+        _inject(lab, client, sent[0].seq, sent[0].ack, other)
+        assert eventually(lambda: status(lab)["counters"]["connections_diverted"] > before)
+    for capture in captures.values():
+        assert other not in [p.payload for p in packets(capture.stop())]
+
+
+def test_a_wrong_checksum_is_not_cleared(lab: Lab) -> None:
+    captures = {host: lab.capture(host) for host in ("web1", "web2")}
+    with Client(lab, fresh_address(lab)) as client:
+        plain, other = request("/contact.html"), request("/contacd.html")
+        assert client.ask(plain).served_by.startswith("web")
+        files = {host: capture.stop() for host, capture in captures.items()}
+        sent = [p for f in files.values() for p in packets(f) if p.payload == plain and p.sport == client.port]
+        captures = {host: lab.capture(host) for host in ("web1", "web2")}
+        _inject(lab, client, sent[0].seq + len(plain), sent[0].ack + 1, other, wrong_checksum=True)
+        time.sleep(0.2)
+        assert client.ask(plain).served_by.startswith("web")
+    for capture in captures.values():
+        assert other not in [p.payload for p in packets(capture.stop())]

@@ -72,13 +72,13 @@ enum sd_counter {
 	SD_C_SOURCES_PROVED,
 	SD_C_FLOWS_EVICTED,
 	SD_C_RESETS_SENT,
-	SD_C_CLEARED,	     /* requests that XDP cleared */
-	SD_C_CLEARED_AGAIN,  /* their repetitions */
-	SD_C_TRAVEL_OFF,     /* payload to the inspector: nothing is cleared at the moment */
-	SD_C_TRAVEL_FLOW,    /* the connection is with the inspector */
-	SD_C_TRAVEL_SEGMENT, /* not the next segment, or not of the usual form */
+	SD_C_CLEARED,
+	SD_C_CLEARED_AGAIN,
+	SD_C_TRAVEL_OFF,
+	SD_C_TRAVEL_FLOW,
+	SD_C_TRAVEL_SEGMENT,
 	SD_C_TRAVEL_PIPELINED,
-	SD_C_TRAVEL_REQUEST, /* not plain, or a rule may match it */
+	SD_C_TRAVEL_REQUEST,
 	SD_C_DROP_MALFORMED,
 	SD_C_DROP_NOT_SERVICE,
 	SD_C_DROP_FRAGMENT,

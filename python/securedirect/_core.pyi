@@ -149,7 +149,7 @@ class Clearing:
     def judge(self, request: bytes) -> tuple[bool, str, list[int], list[str], bool | None]:
         """Cleared; why not; the sids behind it; what the matcher finds; the kernel's answer."""
 
-    def time(self, request: bytes) -> int | None:
-        """Nanoseconds that the kernel takes for it."""
+    def measure(self, requests: list[bytes], repeat: int = 1000000) -> list[float]:
+        """Nanoseconds that XDP takes for each of these, which must be cleared; [] where the kernel cannot."""
 
     def summary(self) -> str: ...

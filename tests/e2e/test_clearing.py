@@ -14,6 +14,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from securedirect import _core
+from securedirect.bench.variants import BARE_HEADERS, BROWSER_HEADERS, plain_request
 from securedirect.lab import Lab
 from securedirect.lab.traffic import (
     ATTACK,
@@ -27,6 +29,7 @@ from securedirect.lab.traffic import (
     request,
     status,
 )
+from securedirect.rules import DEFAULT_RULES, load_rule_files
 
 pytestmark = pytest.mark.root
 
@@ -65,7 +68,9 @@ def test_plain_requests_are_served_while_the_inspector_stands_still(lab: Lab) ->
         assert waiting.ask(request("/")).served_by.startswith("web"), "given back to the kernel"
     assert cleared(lab) >= before + 4
     for capture in captures.values():
-        passed = [p for p in packets(capture.stop()) if p.payload and p.destination == lab.vip and p.time < early]
+        passed = [
+            p for p in packets(capture.stop()) if p.payload and p.destination == lab.vip and p.time < early
+        ]
         assert all(b"%" not in p.payload for p in passed), "an uninspected byte passed"
 
 
@@ -109,7 +114,9 @@ def _checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def _inject(lab: Lab, client: Client, seq: int, ack: int, payload: bytes, *, wrong_checksum: bool = False) -> None:
+def _inject(
+    lab: Lab, client: Client, seq: int, ack: int, payload: bytes, *, wrong_checksum: bool = False
+) -> None:
     """A segment in the client's name, beside its own stack."""
     source, port = client.socket.getsockname()
     ends = socket.inet_aton(source) + socket.inet_aton(lab.vip)
@@ -129,7 +136,9 @@ def test_the_same_place_with_other_bytes_is_an_attack(lab: Lab) -> None:
         plain, other = request("/contact.html"), request("/contacd.html")
         assert client.ask(plain).served_by.startswith("web")
         files = {host: capture.stop() for host, capture in captures.items()}
-        sent = [p for f in files.values() for p in packets(f) if p.payload == plain and p.sport == client.port]
+        sent = [
+            p for f in files.values() for p in packets(f) if p.payload == plain and p.sport == client.port
+        ]
         captures = {host: lab.capture(host) for host in ("web1", "web2")}
         before = status(lab)["counters"]["connections_diverted"]
         _inject(lab, client, sent[0].seq, sent[0].ack, other)
@@ -144,10 +153,38 @@ def test_a_wrong_checksum_is_not_cleared(lab: Lab) -> None:
         plain, other = request("/contact.html"), request("/contacd.html")
         assert client.ask(plain).served_by.startswith("web")
         files = {host: capture.stop() for host, capture in captures.items()}
-        sent = [p for f in files.values() for p in packets(f) if p.payload == plain and p.sport == client.port]
+        sent = [
+            p for f in files.values() for p in packets(f) if p.payload == plain and p.sport == client.port
+        ]
         captures = {host: lab.capture(host) for host in ("web1", "web2")}
         _inject(lab, client, sent[0].seq + len(plain), sent[0].ack + 1, other, wrong_checksum=True)
         time.sleep(0.2)
         assert client.ask(plain).served_by.startswith("web")
     for capture in captures.values():
         assert other not in [p.payload for p in packets(capture.stop())]
+
+
+def test_the_kernel_judges_like_the_reference() -> None:
+    """Requests of all kinds, and the hash by which a repetition is known."""
+    clearing = _core.Clearing(load_rule_files([DEFAULT_RULES]).document, kernel=True)
+    bare, browser = (plain_request(headers) for headers in (BARE_HEADERS, BROWSER_HEADERS))
+    requests = [
+        bare,
+        browser,
+        ATTACK,
+        ENCODED,
+        request("/", method="POST", body=b"a=b"),
+        bare[:-1],
+        b"\r\n" * 20,
+    ]
+    # Line ends at every place of the four beginnings, and what is not plain anywhere.
+    requests += [request("/" + "a" * n, headers=f"X: {'b' * (n % 37)}\r\nY: c\r\n") for n in range(0, 300, 7)]
+    requests += [
+        bytes((*browser[:n], byte, *browser[n + 1 :]))
+        for n in range(len(browser))
+        for byte in (0, 10, 37, 255)
+    ]
+    answers = [clearing.judge(one) for one in requests]
+    assert [answer[0] for answer in answers] == [answer[4] for answer in answers]
+    assert sum(answer[0] for answer in answers) > 40
+    assert all(0 < ns < 100_000 for ns in clearing.measure([bare, browser], repeat=1000))

@@ -87,7 +87,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take each Nth request only")
     parser.add_argument("--no-kernel", action="store_true", help="do not ask the kernel's program")
-    parser.add_argument("--why", action="store_true", help="also print what keeps requests from being cleared")
+    parser.add_argument(
+        "--why", action="store_true", help="also print what keeps requests from being cleared"
+    )
     given = parser.parse_args()
     paths = sorted((SHARED / "corpora" / "requests").glob("*.jsonl.gz"))
     if not paths:
@@ -112,7 +114,10 @@ def main() -> int:
             for line in result.wrong:
                 print(f"    WRONG: {line}")
             wrong += len(result.wrong)
-    print("no exception" if not wrong else f"{wrong} exceptions", "" if kernel else "(without the kernel's program)")
+    print(
+        "no exception" if not wrong else f"{wrong} exceptions",
+        "" if kernel else "(without the kernel's program)",
+    )
     return int(wrong > 0)
 
 

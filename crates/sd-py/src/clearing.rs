@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `_core.Clearing`
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use sd_inspector::clearing;
 
@@ -26,9 +26,10 @@ impl Clearing {
     }
 
     /// Nanoseconds in the kernel.
-    fn time(&self, request: &[u8]) -> PyResult<Option<u64>> {
-        let time = self.0.time(request).map_err(PyValueError::new_err)?;
-        Ok(time.map(|time| time.as_nanos() as u64))
+    #[pyo3(signature = (requests, repeat = 1_000_000))]
+    fn measure(&self, py: Python<'_>, requests: Vec<Vec<u8>>, repeat: u32) -> PyResult<Vec<f64>> {
+        let requests: Vec<&[u8]> = requests.iter().map(Vec::as_slice).collect();
+        py.detach(|| self.0.measure(&requests, repeat)).map_err(PyRuntimeError::new_err)
     }
 
     /// JSON.

@@ -155,10 +155,16 @@ def verdicts(results: Sequence[Result], xdp_ns: Mapping[str, float]) -> list[Ver
         mine = by_name.get(RULES_516 + suffix)
         if mine is None:
             continue
-        add(f"{RULES_516} to {UNINSPECTED}{whose}", 0.65, "times", mine.to_uninspected)
+        add(f"{RULES_516} to {UNINSPECTED}{whose}", 0.95, "times", mine.to_uninspected)
+        if (plain := by_name.get(UNINSPECTED + suffix)) is not None:
+            above = mine.cpu_us - plain.cpu_us
+            add(f"CPU per request of {RULES_516} above {UNINSPECTED}{whose}", 2, "µs", above, at_most=True)
         add(f"{RULES_516} to {HAPROXY}{whose}", 1.3, "times", times(mine, HAPROXY + suffix))
         add(f"{RULES_516} to {MODSECURITY}{whose}", 50, "times", times(mine, MODSECURITY + suffix))
         add(f"CPU per request of {RULES_516} above {DIRECT}{whose}", 10, "µs", mine.added_us, at_most=True)
+    for suffix, whose in (("", ""), (BROWSER_SUFFIX, ", a browser's request")):
+        if (mine := by_name.get(RULES_ET + suffix)) is not None:
+            add(f"{RULES_ET} to {UNINSPECTED}{whose}", 0.90, "times", mine.to_uninspected)
     for name in (RULES_516, RULES_ET):
         for suffix in ("", BROWSER_SUFFIX):
             if (mine := by_name.get(name + suffix)) is not None:

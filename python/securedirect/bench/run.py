@@ -12,7 +12,17 @@ from statistics import median
 from securedirect import _core
 from securedirect.bench import load, report, results, rulesets
 from securedirect.bench.rig import Rig, need_programs
-from securedirect.bench.variants import MODSECURITY, RULES_516, RULES_ET, Row, order
+from securedirect.bench.variants import (
+    BARE_HEADERS,
+    BROWSER_HEADERS,
+    MODSECURITY,
+    RULES_516,
+    RULES_ET,
+    Row,
+    order,
+    plain_request,
+)
+from securedirect.rules import load_rule_files
 
 _SLOW_ROUNDS = 3
 """Of ModSecurity, whose figure is a hundredth of the others' and needs no more."""
@@ -27,6 +37,17 @@ class Options:
     rounds: int
     seconds: int
     rules_dir: Path
+
+
+def _judge(rules: dict[str, rulesets.RuleSet]) -> dict[str, float]:
+    """XDP's nanoseconds for a request that it clears, wrk's own and one with a browser's headers."""
+    found = rules.get(RULES_516) or rules.get(RULES_ET)
+    if found is None:
+        return {}
+    document = load_rule_files(found.files, overrides=found.actions).document
+    requests = [plain_request(headers) for headers in (BARE_HEADERS, BROWSER_HEADERS)]
+    times = _core.Clearing(document).measure(requests)
+    return dict(zip(("judge", "judge_browser"), times, strict=False))
 
 
 def run(options: Options, progress: Callable[[str], None]) -> report.Outcome:
@@ -57,7 +78,7 @@ def run(options: Options, progress: Callable[[str], None]) -> report.Outcome:
                         progress(_line(number, options.rounds, row, done))
         loaded = rig.loaded
     progress("measuring the XDP program")
-    xdp_ns = _core.measure_xdp()
+    xdp_ns = _core.measure_xdp() | _judge(rules)
     background = median(others)
     if background > report.QUIET:
         warnings.append(

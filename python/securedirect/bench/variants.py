@@ -50,6 +50,12 @@ BROWSER_HEADERS: tuple[str, ...] = (
 )
 
 
+def plain_request(headers: tuple[str, ...]) -> bytes:
+    """What wrk sends with these headers; without a Host it names the address."""
+    lines = headers if headers else ("Host: 192.0.2.100",)
+    return "\r\n".join((f"GET {PAGE} HTTP/1.1", *lines, "", "")).encode()
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the result."""

@@ -33,7 +33,8 @@ class EventId(StrEnum):
     ``reason`` (rule, conflicting_retransmission, marked_source); of a rule ``gid``, ``sid``, ``signature``
     and ``match`` (buffer, offset, length); ``server`` (spared) and ``honeypot`` (null: none is up), each with
     name and address; ``method``, ``adopted``; ``held_us``, ``handoff_us`` (microseconds the request was held,
-    the handoff took); ``request`` (number on its connection, from 0), ``request_bytes``."""
+    the handoff took); ``request`` (number of those on its connection that came here, from 0),
+    ``request_bytes``."""
     OBSERVED = "observed"
     """A request would have been diverted were this not only observed (``would_divert`` = true).
 

@@ -146,7 +146,7 @@ mod tests {
             ("x{3}", false, Some(vec!["xxx"])),
             ("(?:foo)?", false, None),
             ("[a-z]+", false, None),
-            ("^/wp-admin$", false, Some(vec!["/wp-admin"])),
+            ("^/wp-admin\\z", false, Some(vec!["/wp-admin"])),
             ("[^&]*", false, None),
             ("(?:foo|)", false, None),
         ] {

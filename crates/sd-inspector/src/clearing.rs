@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sd_io::abi::CLEAR_ENTRIES;
 use sd_io::clearing::{Automaton, Judge, SharedClearing};
 use sd_rules::clearing::{Refused, Tables, Why};
-use sd_rules::{judge_packet, Decoder, Limits, PacketFacts, RuleId, RuleSet, RuleState, Scratch, Step, Transaction};
+use sd_rules::{Decoder, Limits, PacketFacts, RuleId, RuleSet, RuleState, Scratch, Step, Transaction};
 use serde_json::{json, Value};
 
 /// The kernel runs a program on what fits into a page, without its headroom and tail, and is an Ethernet frame.
@@ -127,12 +127,13 @@ impl Clearing {
 /// as a rule without its content matches nothing, however long the matcher would look.
 fn matches(rules: &RuleSet, limits: &Limits, scratch: &mut Scratch, request: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
-    for flags in [0x10, 0x18] {
-        let facts = PacketFacts { payload: request, flags, seq: 1, ack: 1, dst_port: limits.dst_port };
-        judge_packet(rules, scratch, &facts, &mut found);
-    }
     let mut transaction = Transaction::default();
     transaction.set_source(&Arc::new(RuleState::new(1024)), 1);
+    for flags in [0x10, 0x18] {
+        let port = limits.dst_port;
+        let facts = PacketFacts { payload: request, flags, seq: 1, ack: 1, dst_port: port, ..PacketFacts::default() };
+        transaction.judge_packet(rules, scratch, &facts, &mut found);
+    }
     let step = transaction.advance(rules, limits, scratch, request, true, &mut found);
     let whole = step == Step::Done { consumed: request.len() };
     transaction.finish(rules, limits, scratch, request, &mut found);

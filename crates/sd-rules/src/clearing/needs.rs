@@ -126,7 +126,7 @@ fn shape(buffer: Buffer) -> Shape {
         Buffer::HttpRequestLine | Buffer::HttpProtocol => Shape::Line,
         Buffer::HttpMethod => Shape::Method,
         Buffer::HttpHeader | Buffer::HttpHeaderSnort2 | Buffer::HttpHeaderSnort3 => Shape::Joined,
-        Buffer::HttpRawHeader => Shape::Lines(Region::Header),
+        Buffer::HttpRawHeader | Buffer::HttpRequestHeader => Shape::Lines(Region::Header),
         Buffer::Raw | Buffer::HttpStart => Shape::Lines(Region::Both),
         Buffer::HttpUserAgent => Shape::Lines(Region::Agent),
         Buffer::HttpCookie

@@ -630,20 +630,6 @@ impl Host for Site {
         0
     }
 
-    fn seal(&self, _flow: u32) -> (u64, u32) {
-        (0, 0)
-    }
-
-    fn sealed(&self, _request: &[u8]) -> u64 {
-        0
-    }
-
-    fn give_back(&self, _flow: u32, _count: u32, _ack: u32) {}
-    fn hold_clearing(&self, _until: u64) {}
-    fn last_seen(&self, _flow: u32) -> u64 {
-        0
-    }
-
     fn set_diversion(&self, _flow: u32, _diversion: Diversion) {}
     fn backend(&self, index: u16) -> Option<Backend> {
         let mac = [2, 0, 0, 0, 1, index as u8];

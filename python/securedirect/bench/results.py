@@ -156,7 +156,7 @@ def verdicts(results: Sequence[Result], xdp_ns: Mapping[str, float]) -> list[Ver
         if mine is None:
             continue
         add(f"{RULES_516} to {UNINSPECTED}{whose}", 0.95, "times", mine.to_uninspected)
-        if (plain := by_name.get(UNINSPECTED + suffix)) is not None:
+        if (plain := by_name.get(UNINSPECTED + suffix)) is not None and plain.runs:
             above = mine.cpu_us - plain.cpu_us
             add(f"CPU per request of {RULES_516} above {UNINSPECTED}{whose}", 2, "µs", above, at_most=True)
         add(f"{RULES_516} to {HAPROXY}{whose}", 1.3, "times", times(mine, HAPROXY + suffix))

@@ -210,7 +210,7 @@ class Rig:
         if variant in self._rules:
             status = self._ask()
             # What is switched off is loaded only on paper.
-            self.loaded[variant] = status["rules"]["divert"] + status["rules"]["alert"]
+            self.loaded[variant] = status["rules"]["loaded"] - status["rules"]["off"]
 
     def _ask(self) -> dict[str, Any]:
         answer: dict[str, Any] = ask(self._lab.socket, "status")

@@ -47,7 +47,8 @@ def overview(status: dict[str, Any]) -> str:
             if inspector["restarts"]
             else ""
         ),
-        f"  rules       {rules['loaded']} loaded: {rules['divert']} divert, {rules['alert']} alert"
+        f"  rules       {rules['loaded']} loaded: {rules['divert']} divert, {rules['score']} score,"
+        f" {rules['alert']} alert"
         + (f" (reloaded {rules['generation'] - 1} times)" if rules.get("generation", 1) > 1 else ""),
         f"  attackers   {status['attackers']} marked sources",
         f"  listed      {status['listed_networks']:,} networks on rules' lists of addresses",

@@ -30,7 +30,7 @@ STATUS: dict[str, Any] = {
     "director": {"vip": "192.0.2.100", "port": 80, "interface": "eth0", "xdp": "native"},
     "pids": {"supervisor": 10, "inspector": 11},
     "inspector": {"state": "running", "restarts": 2, "last_exit": "killed by SIGKILL"},
-    "rules": {"loaded": 5, "divert": 3, "alert": 2},
+    "rules": {"loaded": 6, "divert": 3, "score": 1, "alert": 2},
     "attackers": 1,
     "listed_networks": 13554,
     "held": {"requests": 100, "p50_us": 10, "p99_us": None},

@@ -36,9 +36,9 @@ def command(
 ) -> None:
     """Say which rules match one raw HTTP request, and where, and at which option other candidates fail.
 
-    The request is read from FILE, else from standard input: the very bytes, head and body. A candidate is a
-    rule whose most specific content is in the request. Rules that look at packets (dsize, flags) are not
-    judged; see securedirect replay.
+    The request is read from FILE, or from standard input (no FILE, or -): the very bytes, head and body. A
+    candidate is a rule whose most specific content is in the request. Rules that look at packets (dsize,
+    flags) are not judged; see securedirect replay.
     """
     from securedirect.replay.explain import explain_request
     from securedirect.rules.load import DEFAULT_RULES, load_rule_files
@@ -52,7 +52,7 @@ def command(
 
 def _read(file: Path | None) -> bytes:
     try:
-        with sys.stdin.buffer if file is None else file.open("rb") as stream:
+        with sys.stdin.buffer if file is None or str(file) == "-" else file.open("rb") as stream:
             request = stream.read(_MAX_REQUEST + 1)
     except OSError as error:
         raise HostError(f"cannot read {file}: {error.strerror}", "name a file with one request") from None

@@ -5,8 +5,9 @@ requests.
     .venv/bin/python tools/ordinary_table.py python/securedirect/rules/ordinary.tsv
 
 No request of anybody is in it: addresses, searches, forms, JSON and headers are put together here from
-English prose and identifiers of Python's own standard library (PSF licence) and from the lists below. The
-same seed and Python version give the same table. ``securedirect.rules.specificity`` reads it.
+English prose and identifiers of Python's own standard library (PSF licence) and from the lists below; source
+text from the library's own and from the lines of ``ordinary_code.txt``. The same seed and Python version give
+the same table. ``securedirect.rules.specificity`` reads it.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from pydoc_data import topics  # type: ignore[import-untyped]
 
-from securedirect.rules.specificity import ALPHABET, GRADES, fold
+from securedirect.rules.specificity import ALPHABET, GRADES, WORD, fold
 
 SIZE = 3_000_000
 """Characters of each kind of text."""
 ROWS = 900
 """Pairs of characters that have a row of their own; others are judged by the last one alone."""
 SMOOTHING = 12
+LEAST = 20
+"""Times that a word of source text must have been seen."""
 
 SITE = """home about contact products product category categories search login logout account user users
 admin api
@@ -81,6 +84,13 @@ Content-Type: text/xml; charset=utf-8
 <?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE html>
 <soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/">""".splitlines()
+COMMANDS = """awk bash cat chgrp chmod chown cp crontab curl cut date dd df diff dig dmesg du echo env expr false
+file find free ftp gcc git grep groups gunzip gzip head host hostname id ifconfig ip iptables kill killall less
+ln ls lsof make man mkdir mknod more mount mv nc netstat nice nmap nohup passwd perl php ping ps pwd python
+python3 rm rmdir rsync ruby scp sed service sh sleep sort ssh stat stty su sudo sync systemctl tail tar tcpdump
+tee telnet test top touch tr traceroute true umount uname uniq uptime useradd vi vim w wc wget which who whoami
+xargs zip zsh""".split()
+CODE = (Path(__file__).with_name("ordinary_code.txt")).read_text().splitlines()
 HEADERS = (Path(__file__).parents[1] / "crates/sd-rules/src/ordinary.txt").read_text().splitlines()
 
 
@@ -95,8 +105,10 @@ class Text:
         ]
         self.words = re.findall(r"[a-z]{2,14}", prose.lower())
         names = Counter[str]()
+        self.source: list[str] = []
         for path in sorted(Path(sysconfig.get_path("stdlib")).glob("*.py")):
             source = path.read_text("utf-8", errors="replace")
+            self.source += source.splitlines(keepends=True)
             self.words += re.findall(
                 r"\b[a-z]{3,14}\b", " ".join(re.findall(r'"""(.*?)"""', source, re.S)).lower()
             )
@@ -106,6 +118,12 @@ class Text:
                         names[token.string] += 1
             except (tokenize.TokenError, IndentationError, SyntaxError):
                 continue
+        self.languages: dict[str, list[str]] = {}
+        for line in CODE:
+            if heading := re.fullmatch(r"\[(\w+)\]", line):
+                language = self.languages.setdefault(heading[1], [])
+            elif self.languages:
+                language.append(line)
         self.names = [name for name, count in names.items() for _ in range(1 + int(math.log2(count)))]
 
     def pick(self, things: list[str]) -> str:
@@ -287,12 +305,48 @@ class Text:
         return self.pick(self.sentences) + "\n"
 
 
+    def code(self) -> str:
+        """A few lines of one language, or of a page that explains it."""
+        match self.kind(language=6, python=1, markup=2, prose=2):
+            case "python":
+                at = self.random.randrange(len(self.source) - 12)
+                return "".join(self.source[at : at + self.random.randint(2, 12)])
+            case "markup":
+                return self.markup()
+            case "prose":
+                return self.pick(self.sentences) + "\n"
+        lines = self.pick(list(self.languages.values()))
+        return "".join(
+            "  " * self.random.choice((0, 0, 0, 1, 2)) + self.filled(self.pick(lines)) + "\n"
+            for _ in range(self.random.randint(2, 12))
+        )
+
+    def filled(self, line: str) -> str:
+        """A line of ``ordinary_code.txt`` with names, words and so on in it."""
+        makers = {
+            "n": lambda: self.pick(self.names),
+            "w": lambda: self.pick(self.words),
+            "c": lambda: self.pick(COMMANDS),
+            "s": self.phrase,
+            "d": self.number,
+            "p": self.path,
+            "u": self.url,
+        }
+        return re.sub("~([nwcsdpu])", lambda found: makers[found[1]](), line)
+
+
 def text_of(kind: str) -> str:
     text = Text(20020311)
     out: list[str] = []
     size = 0
     while size < SIZE:
-        piece = text.uri() + "\n" if kind == "uri" else text.message()
+        match kind:
+            case "uri":
+                piece = text.uri() + "\n"
+            case "message":
+                piece = text.message()
+            case _:
+                piece = text.code()
         out.append(piece)
         size += len(piece)
     return "\n" + "".join(out)
@@ -321,6 +375,35 @@ def rows(text: str) -> Iterator[tuple[str, str]]:
         yield pair, _grades(chances)
 
 
+def code_words(text: str) -> Iterator[tuple[str, str]]:
+    """The words that ``ordinary_code.txt`` is written in, and a grade for each: how often it begins at a
+    place of source text."""
+    folded = fold(text.encode("latin-1", "replace"))
+    written = set(re.findall(WORD, fold("\n".join([*CODE, *COMMANDS]).encode())))
+    counted = Counter(re.findall(WORD, folded))
+    for word in sorted(written):
+        if counted[word] >= LEAST:
+            grade = round(-4 * math.log2(counted[word] / len(folded)))
+            yield word, GRADES[min(len(GRADES) - 1, grade)]
+
+
+def idioms(text: str) -> Iterator[tuple[str, str]]:
+    """What stands in the lines of ``ordinary_code.txt`` as it is, and programs with their folders; and a grade
+    for each, as for words. Characters one by one would make too little of what is always written together."""
+    folded = fold(text.encode("latin-1", "replace"))
+    lines = CODE[CODE.index("[php]") :]
+    counted = Counter[str]()
+    for piece in {fold(piece.encode()) for line in lines for piece in re.split("~[nwcsdpu]", line)}:
+        counted[piece] = folded.count(piece)
+    for folder in {found for line in lines for found in re.findall(r"/[\w/]+/(?=~c)", line)}:
+        for command in COMMANDS:  # one as likely as another: too many to be counted
+            counted[folder + command] = max(LEAST, folded.count(folder) // len(COMMANDS))
+    for piece, count in sorted(counted.items()):
+        if len(piece) > 3 and count >= LEAST:
+            grade = round(-4 * math.log2(count / len(folded)))
+            yield piece, GRADES[min(len(GRADES) - 1, grade)]
+
+
 def _grades(chances: dict[str, float]) -> str:
     """Quarters of a bit, one character each."""
     return "".join(GRADES[min(len(GRADES) - 1, round(-4 * math.log2(chances[c])))] for c in ALPHABET)
@@ -328,9 +411,15 @@ def _grades(chances: dict[str, float]) -> str:
 
 def main(path: Path) -> None:
     lines = ["# SPDX-License-Identifier: Apache-2.0", "# Made by tools/ordinary_table.py: see there."]
-    for kind in ("uri", "message"):
-        for context, grades in rows(text_of(kind)):
+    for kind in ("uri", "message", "code"):
+        text = text_of(kind)
+        for context, grades in rows(text):
             lines.append(f"{kind}\t{context.encode('latin-1').hex()}\t{grades}")
+        if kind == "code":
+            for word, grade in code_words(text):
+                lines.append(f"word\t{word.encode('latin-1').hex()}\t{grade}")
+            for idiom, grade in idioms(text):
+                lines.append(f"idiom\t{idiom.encode('latin-1').hex()}\t{grade}")
     for line in sorted({fold(line.encode()) for line in [*HEADERS, *FIXED] if len(line) > 3}):
         lines.append(f"phrase\t{line.encode('latin-1').hex()}\t")
     path.write_text("\n".join(lines) + "\n")

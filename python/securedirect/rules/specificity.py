@@ -5,8 +5,12 @@ The measure is in bits: of 2^N ordinary requests about one is expected to match.
 rule's own options and from a model of ordinary requests, never from a list of rules:
 
 - The model (``ordinary.tsv``, made by ``tools/ordinary_table.py``) says how probable a character is behind
-  the two before it, in addresses and in the rest of a message (headers, forms, JSON, markup, prose).
-  Uploads and tokens are modelled as what they are: any bytes, any letters.
+  the two before it, in addresses, in the rest of a message (headers, forms, JSON, markup, prose) and in
+  source text, whose common words it knows too. Uploads and tokens are modelled as what they are: any bytes,
+  any letters.
+- People write about code, and send it: articles, tickets, scripts. So ``<?php`` or ``/bin/sh`` is worth
+  little where a body may have it; a parameter of an address has code less often, words of it rather than
+  marks; a header has none.
 - A content is worth its improbability at one place, less the number of places where it may stand: at the
   beginning only, within a few bytes, anywhere. So ``rm%20`` anywhere is worth little (every "form " has
   it), a path with an odd name much, and ``../../`` or ``;`` before a command much, for nobody writes that.
@@ -37,6 +41,8 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyz0 !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\n\x00
 """Letters without case, one for all digits, marks, line feed, one for control characters, one for 8-bit
 bytes."""
 GRADES = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+WORD = "[a-z_][a-z_0]{2,}"
+"""Words of source text, folded."""
 _TABLE = Path(__file__).with_name("ordinary.tsv")
 
 # Bits by which the places in a buffer of ordinary length lower the worth of a content, and what the buffer
@@ -70,6 +76,15 @@ _UPLOAD = 6.0
 """One request in 2^6 carries a file of any bytes, of some 2^17; one in 2^5 a text of tokens in base64."""
 _UPLOAD_SIZE = 17.0
 _TOKENS, _TOKENS_SIZE = 5.0, 14.0
+_CODE, _CODE_SIZE = 7.0, 13.0
+"""One body in 2^7 is or quotes source text, of some 2^13 characters."""
+_SOUGHT, _QUOTED, _SEARCH_SIZE = 9.0, 18.0, 6.0
+"""One address in 2^9 has words of code in some 2^6 characters (a search, a title, a name); one in 2^13 has
+code with its marks (a translator, a query in a console)."""
+_NESTED = 6.0
+"""One address in 2^6 carries another, whose own escapes are left when the outer ones are decoded."""
+_LOST = 8.0
+"""One address in 2^8 has text in an alphabet that its client could not write: question marks."""
 _RUN = 0.3
 """What a byte of a run adds behind the third."""
 _UNRESERVED = 6.0
@@ -106,7 +121,9 @@ def _fold_table() -> dict[int, str]:
 
 @cache
 def _table() -> dict[str, dict[str, str]]:
-    kinds: dict[str, dict[str, str]] = {"uri": {}, "message": {}, "phrase": {}}
+    kinds: dict[str, dict[str, str]] = {
+        kind: {} for kind in ("uri", "message", "code", "word", "idiom", "phrase")
+    }
     for line in _TABLE.read_text("ascii").splitlines():
         if not line.startswith("#"):
             kind, context, grades = line.split("\t")
@@ -145,6 +162,41 @@ def _worth(kind: str, text: str, before: str) -> float:
     return total
 
 
+@lru_cache(maxsize=65536)
+def _code_worth(text: str, before: str) -> float:
+    """Bits of folded ``text`` at one place of source text behind ``before``: by its characters, known words
+    and idioms at once where that is likelier."""
+    words = _table()["word"]
+    total, at = 0.0, 0
+    for found in re.finditer(WORD, text):
+        grade = words.get(found[0])
+        if grade is None:
+            continue
+        total += _worth("code", text[at : found.start()], before) if found.start() > at else 0.0
+        before = (before + text[at : found.start()])[-2:]
+        total += min(_worth("code", found[0], before), GRADES.index(grade) / 4)
+        before, at = found[0][-2:], found.end()
+    total += _worth("code", text[at:], before)
+    if len(text) > 3 and text in _idioms():
+        found_in = [GRADES.index(grade) / 4 for idiom, grade in _table()["idiom"].items() if text in idiom]
+        total = min(total, *found_in) if found_in else total
+    return total
+
+
+@cache
+def _idioms() -> str:
+    """All of them: whether a text is in any is asked first."""
+    return "\n".join(_table()["idiom"])
+
+
+def _in_address(text: str, before: str, lowered: float) -> float:
+    """Bits of folded ``text`` in an address that has code, or question marks for what it could not say."""
+    if not text.strip("? "):
+        return _LOST + 0.5 * len(text)
+    share = _SOUGHT if re.fullmatch(r"[\w .-]+", text) else _QUOTED
+    return share + max(0.0, _code_worth(text, before) - min(lowered, _SEARCH_SIZE))
+
+
 def _without_runs(data: bytes) -> float:
     """Number of bytes, those of a run counting as ``_RUN`` eighths behind the third."""
     number = 0.0
@@ -180,7 +232,11 @@ def text_bits(data: bytes, buffer: str, places: float | None = None, before: str
     plain, extra = (data, 0.0) if buffer == "http_uri" else _decoded(data)
     folded = fold(plain)
     if kind == "uri":
-        return max(0.0, _worth("uri", folded, before) + extra - lowered)
+        worth = max(0.0, _worth("uri", folded, before) + extra - lowered)
+        worth = min(worth, _in_address(folded, before, lowered) + extra)
+        if buffer == "http_uri" and _ESCAPE.search(data):
+            worth = min(worth, _NESTED + text_bits(_decoded(data)[0], buffer, places, before))
+        return worth
     bits = _worth("message", folded, before)
     worth = max(0.0, bits + extra - lowered)
     if len(folded) > 3 and folded in _phrases():
@@ -188,6 +244,8 @@ def text_bits(data: bytes, buffer: str, places: float | None = None, before: str
     if kind == "any":
         in_uri = _worth("uri", folded, before) + extra
         worth = min(worth, max(0.0, in_uri - min(lowered, _PLACES["http_uri"][0])))
+        size = _CODE_SIZE if places is None else lowered
+        worth = min(worth, _CODE + max(0.0, _code_worth(folded, before) - size))
         length = _without_runs(data)
         worth = min(worth, _UPLOAD + max(0.0, 8 * length - (_UPLOAD_SIZE if places is None else lowered)))
         if re.fullmatch(rb"[A-Za-z0-9+/=_-]*", data):

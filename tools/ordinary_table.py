@@ -84,12 +84,12 @@ Content-Type: text/xml; charset=utf-8
 <?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE html>
 <soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/">""".splitlines()
-COMMANDS = """awk bash cat chgrp chmod chown cp crontab curl cut date dd df diff dig dmesg du echo env expr false
-file find free ftp gcc git grep groups gunzip gzip head host hostname id ifconfig ip iptables kill killall less
-ln ls lsof make man mkdir mknod more mount mv nc netstat nice nmap nohup passwd perl php ping ps pwd python
-python3 rm rmdir rsync ruby scp sed service sh sleep sort ssh stat stty su sudo sync systemctl tail tar tcpdump
-tee telnet test top touch tr traceroute true umount uname uniq uptime useradd vi vim w wc wget which who whoami
-xargs zip zsh""".split()
+COMMANDS = """awk bash cat chgrp chmod chown cp crontab curl cut date dd df diff dig dmesg du echo env expr
+false file find free ftp gcc git grep groups gunzip gzip head host hostname id ifconfig ip iptables kill
+killall less ln ls lsof make man mkdir mknod more mount mv nc netstat nice nmap nohup passwd perl php ping
+ps pwd python python3 rm rmdir rsync ruby scp sed service sh sleep sort ssh stat stty su sudo sync systemctl
+tail tar tcpdump tee telnet test top touch tr traceroute true umount uname uniq uptime useradd vi vim w wc
+wget which who whoami xargs zip zsh""".split()
 CODE = (Path(__file__).with_name("ordinary_code.txt")).read_text().splitlines()
 HEADERS = (Path(__file__).parents[1] / "crates/sd-rules/src/ordinary.txt").read_text().splitlines()
 
@@ -304,7 +304,6 @@ class Text:
                 return self.multipart()
         return self.pick(self.sentences) + "\n"
 
-
     def code(self) -> str:
         """A few lines of one language, or of a page that explains it."""
         match self.kind(language=6, python=1, markup=2, prose=2):
@@ -388,8 +387,8 @@ def code_words(text: str) -> Iterator[tuple[str, str]]:
 
 
 def idioms(text: str) -> Iterator[tuple[str, str]]:
-    """What stands in the lines of ``ordinary_code.txt`` as it is, and programs with their folders; and a grade
-    for each, as for words. Characters one by one would make too little of what is always written together."""
+    """What stands in the lines of ``ordinary_code.txt`` as it is, and programs with their folders; and a
+    grade for each, as for words. Characters one by one make too rare what is always written together."""
     folded = fold(text.encode("latin-1", "replace"))
     lines = CODE[CODE.index("[php]") :]
     counted = Counter[str]()

@@ -79,8 +79,8 @@ _TOKENS, _TOKENS_SIZE = 5.0, 14.0
 _CODE, _CODE_SIZE = 7.0, 13.0
 """One body in 2^7 is or quotes source text, of some 2^13 characters."""
 _SOUGHT, _QUOTED, _SEARCH_SIZE = 9.0, 18.0, 6.0
-"""One address in 2^9 has words of code in some 2^6 characters (a search, a title, a name); one in 2^13 has
-code with its marks (a translator, a query in a console)."""
+"""One address in 2^9 has words of code in some 2^6 characters (a search, a title, a name); one in 2^18 has
+code with its marks (a translator, a query in a console): that is what attacks look like, too."""
 _NESTED = 6.0
 """One address in 2^6 carries another, whose own escapes are left when the outer ones are decoded."""
 _LOST = 8.0
@@ -193,7 +193,7 @@ def _in_address(text: str, before: str, lowered: float) -> float:
     """Bits of folded ``text`` in an address that has code, or question marks for what it could not say."""
     if not text.strip("? "):
         return _LOST + 0.5 * len(text)
-    share = _SOUGHT if re.fullmatch(r"[\w .-]+", text) else _QUOTED
+    share = _SOUGHT if re.fullmatch(r"[\w ]+", text) else _QUOTED
     return share + max(0.0, _code_worth(text, before) - min(lowered, _SEARCH_SIZE))
 
 

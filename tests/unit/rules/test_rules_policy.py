@@ -214,6 +214,16 @@ class TestSpecific:
             'content:"union"; nocase; http_uri; content:"select"; nocase; http_uri;',
             'content:"Host"; pcre:"/^Host[^\\r\\n]{100,}/m";',
             'pcre:"/(?:select|index)/U";',
+            'content:"<?php"; nocase; http_client_body;',  # articles and tickets about code
+            'content:"#!/usr/bin/"; http_client_body;',
+            'content:"() {"; http_client_body;',
+            'content:"<script>"; nocase;',
+            'content:"/usr/bin/tail"; nocase;',
+            'content:"import java.util."; http_client_body;',
+            'content:"SELECT COUNT(*) FROM"; nocase; http_client_body;',
+            'content:"information_schema"; nocase; http_uri;',  # searched for
+            'content:"ls%20"; http_uri;',  # an address in an address
+            'content:"????????????"; http_uri;',  # what a client could not write
         ],
     )
     def test_what_ordinary_requests_have_does_not_divert(self, load, options):
@@ -229,6 +239,11 @@ class TestSpecific:
             'content:"/_vti_bin/..%"; http_raw_uri;',
             'content:"cmd.exe"; nocase; http_uri;',
             'content:"() {"; http_header;',
+            'content:"() {"; http_user_agent;',
+            'content:"<?php"; http_user_agent;',
+            'content:"/bin/sh"; http_header;',
+            'content:"</script>"; nocase; http_uri;',
+            'content:"/cgi-bin/ping"; http_uri;',
             'content:"${jndi|3A|"; nocase; http_header;',
             'content:"|90 90 e8 c0 ff ff ff|/bin/sh";',
             'content:"/index.php?"; http_uri; content:"catid="; http_uri; content:"UNION"; http_uri;'

@@ -58,6 +58,47 @@ fn a_rule_without_a_content_clears_nothing() {
 }
 
 #[test]
+fn a_protocol_s_name_is_looked_for_where_it_does_not_belong() {
+    let not = |bytes: &[u8], within: u32| content("raw", bytes, json!({"negated": true, "within": within}));
+    let name = |bytes| content("raw", bytes, json!({"nocase": true, "depth": 300}));
+    let versions = vec![name(b" HTTP/"), not(b"0.9", 3), not(b"1.0", 3), not(b"1.1", 3)];
+    for options in [versions, vec![name(b"HTTP/"), not(b"\n", 5)]] {
+        let blank = options.len() == 4;
+        let rules = set(vec![rule(1, options)]);
+        let tables = rules.clearing(1 << 22).unwrap();
+        assert_eq!(tables.judge(PLAIN), Verdict::Cleared);
+        assert_eq!(tables.judge(b"GET /a HTTP/1.0\r\nHost: www.example.org\r\n\r\n"), Verdict::Cleared);
+        for target in ["/HTTP/2.0abcdef", "/HTTP/1.0abcdef", "/HTTP/1.1abcdef", "/HTTP/1.", "/HTTP/1.1"] {
+            let request = format!("GET {target} HTTP/1.1\r\nHost: www.example.org\r\n\r\n");
+            let verdict = if blank { Verdict::Cleared } else { Verdict::Travels };
+            assert_eq!(tables.judge(request.as_bytes()), verdict, "{target}");
+            let header = format!("GET / HTTP/1.1\r\nHost: www.example.org\r\nVia: a {}\r\n\r\n", &target[1..]);
+            assert_eq!(tables.judge(header.as_bytes()), Verdict::Travels, "{target}");
+        }
+        // What both a blank and a plus are may not be told by one.
+        let plus = "GET /a+HTTP/2.0 HTTP/1.1\r\nHost: www.example.org\r\n\r\n";
+        assert_eq!(tables.judge(plus.as_bytes()), Verdict::Travels);
+    }
+    // Something between moves on, or something else may stand there: nothing is known.
+    for between in [content("raw", b"x", json!({"distance": 0})), not(b"a", 1)] {
+        let refused = set(vec![rule(1, vec![name(b"HTTP/"), between, not(b"\n", 3)])]).clearing(1 << 22);
+        let judged = refused.map(|tables| tables.judge(PLAIN));
+        assert!(judged != Ok(Verdict::Cleared), "{judged:?}");
+    }
+}
+
+#[test]
+fn an_expression_is_looked_for_as_far_as_it_can_be_written_out() {
+    let expression = json!({"kind": "pcre", "buffer": "raw", "pattern": "^MODE\\s+[^ABSC]{1}".bytes()
+        .map(|byte| format!("{byte:02x}")).collect::<String>(), "nocase": true, "dotall": true, "multiline": true});
+    let word = content("raw", b"MODE", json!({"nocase": true}));
+    let tables = set(vec![rule(1, vec![word, expression])]).clearing(1 << 22).unwrap();
+    let with = |header: &str| format!("GET / HTTP/1.1\r\nHost: a.example\r\n{header}\r\n\r\n").into_bytes();
+    assert_eq!(tables.judge(&with("Sec-Fetch-Mode: navigate")), Verdict::Cleared);
+    assert_eq!(tables.judge(&with("X: a mode of b")), Verdict::Travels);
+}
+
+#[test]
 fn tables_have_a_bound() {
     let refused = set(vec![rule(1, vec![content("http_uri", b"/phf", json!({}))])]).clearing(1_000);
     assert!(matches!(refused, Err(Refused::TooLarge { limit: 1_000 })));

@@ -11,7 +11,7 @@ use crate::pcre;
 const ALTERNATIVES: usize = 64;
 const WRITTEN_OUT: usize = 64;
 /// Nor classes of more bytes.
-const CLASS: u32 = 8;
+const CLASS: usize = 8;
 
 /// Folded; None when there are no such literals, or they cannot be told.
 pub fn required(pattern: &[u8], flags: PcreFlags) -> Option<Vec<Vec<u8>>> {
@@ -51,6 +51,11 @@ fn one_of(hir: &Hir) -> Option<Vec<Vec<u8>>> {
                 let found = texts(part);
                 match found.as_ref().and_then(|found| joined(&run, found)) {
                     Some(longer) => run = longer,
+                    None if found.is_none() && repeated(part).is_some() => {
+                        let once = repeated(part).unwrap_or_default();
+                        offer(joined(&run, &once).unwrap_or(run));
+                        run = once;
+                    }
                     None => {
                         offer(std::mem::replace(&mut run, found.clone().unwrap_or_else(|| vec![Vec::new()])));
                         if let (None, Some(literals)) = (found, one_of(part)) {
@@ -76,6 +81,19 @@ fn joined(first: &[Vec<u8>], second: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
     Some(pairs.collect())
 }
 
+fn is_plain(byte: &u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\r' | b'\n')
+}
+
+/// What an unbounded repetition begins and ends with, as far as it can be written out.
+fn repeated(hir: &Hir) -> Option<Vec<Vec<u8>>> {
+    match hir.kind() {
+        HirKind::Repetition(repetition) if repetition.min > 0 => texts(&repetition.sub),
+        HirKind::Capture(capture) => repeated(&capture.sub),
+        _ => None,
+    }
+}
+
 /// All folded texts that match, when they are few.
 fn texts(hir: &Hir) -> Option<Vec<Vec<u8>>> {
     let mut all: Vec<Vec<u8>> = match hir.kind() {
@@ -86,12 +104,16 @@ fn texts(hir: &Hir) -> Option<Vec<Vec<u8>>> {
                 Class::Bytes(class) => class.ranges().iter().map(|r| (r.start().into(), r.end().into())).collect(),
                 Class::Unicode(class) => class.ranges().iter().map(|r| (r.start().into(), r.end().into())).collect(),
             };
-            let size: u32 = ranges.iter().map(|(low, high)| high - low + 1).sum();
-            if size > CLASS {
+            // Other bytes are in no plain request.
+            let plain =
+                |(low, high): (u32, u32)| (low.min(127)..=high.min(127)).map(|value| value as u8).filter(is_plain);
+            let mut bytes: Vec<u8> = ranges.into_iter().flat_map(plain).map(fold).collect();
+            bytes.sort_unstable();
+            bytes.dedup();
+            if bytes.len() > CLASS {
                 return None;
             }
-            let bytes = ranges.into_iter().flat_map(|(low, high)| low..=high);
-            bytes.map(|value| u8::try_from(value).ok().map(|byte| vec![fold(byte)])).collect::<Option<_>>()?
+            bytes.into_iter().map(|byte| vec![byte]).collect()
         }
         HirKind::Capture(capture) => texts(&capture.sub)?,
         HirKind::Repetition(repetition) => {
@@ -140,6 +162,10 @@ mod tests {
         for (pattern, nocase, wanted) in [
             ("cmd\\.exe", false, Some(vec!["cmd.exe"])),
             ("CMD[0-9]+evil", true, Some(vec!["evil"])),
+            ("^MODE\\s+[^ABSC]", true, Some(vec!["mode\n", "mode\r", "mode "])),
+            ("a=(?:[\"'])+x", false, Some(vec!["a=\"", "a='"])),
+            ("xy\\x00+", false, Some(vec!["xy\0"])),
+            ("xy[\\x80-\\xff]", false, Some(vec![])),
             ("a(?:foo|bar)b", false, Some(vec!["abarb", "afoob"])),
             ("/(?:up|cmd)\\.jspx?[0-9]+", true, Some(vec!["/cmd.jsp", "/cmd.jspx", "/up.jsp", "/up.jspx"])),
             ("[ab]?x[^c]yy", false, Some(vec!["yy"])),

@@ -224,35 +224,55 @@ fn of_content(rule: &Rule, content: &Content) -> Found {
     pieces_of(&text, shape)
 }
 
-/// A content that each request line's end has, but that must not be followed by a line feed so soon: it is looked for
-/// where something else follows.
+/// A content that each request line's end has, but that must not be followed by what follows it there: it is looked
+/// for where something else follows.
 fn besides_the_protocol(rule: &Rule, content: &Content) -> Option<Choice> {
-    const END: &[u8] = b" http/1.1\r\n";
+    const END: &[u8] = b" http/1.";
+    const TAILS: [&[u8]; 2] = [b" http/1.0\r\n", b" http/1.1\r\n"];
     let text: Vec<u8> = content.bytes.iter().map(|byte| fold(*byte)).collect();
-    let after = memchr::memmem::find(&END[..8], &text)? + text.len();
+    let after = memchr::memmem::find(END, &text)? + text.len();
     let index =
         rule.options.iter().position(|option| matches!(option, RuleOption::Content(c) if std::ptr::eq(c, content)));
-    let followed = rule.options[index? + 1..].iter().find_map(|option| match option {
-        RuleOption::Content(next) => Some(next),
-        _ => None,
-    })?;
-    let Some(Number::Fixed(within)) = followed.within else { return None };
-    let at_once = matches!(followed.distance, None | Some(Number::Fixed(0)));
-    let feed = followed.negated && followed.bytes == b"\n" && followed.buffer == content.buffer;
-    if !feed || !at_once || within < (END.len() - after) as i64 {
+    // What must not stand right behind the content; anything else may move on from it.
+    let mut barred: Vec<(usize, &[u8])> = Vec::new();
+    for option in &rule.options[index? + 1..] {
+        match option {
+            RuleOption::Isdataat { .. } => {}
+            RuleOption::Content(next) if next.negated && next.buffer == content.buffer => {
+                let Some(Number::Fixed(within)) = next.within else { break };
+                let at_once = matches!(next.distance, None | Some(Number::Fixed(0)));
+                let placed = next.offset.is_some() || next.depth.is_some() || next.startswith || next.endswith;
+                // Folding changes nothing of these.
+                let stays = next.bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'\r' | b'\n'));
+                if at_once && stays && !placed && !next.bytes.is_empty() {
+                    barred.push((usize::try_from(within).ok()?, &next.bytes));
+                }
+            }
+            _ => break,
+        }
+    }
+    let is_barred = |read: &[u8]| {
+        barred.iter().any(|(within, bytes)| memchr::memmem::find(&read[..read.len().min(*within)], bytes).is_some())
+    };
+    let tails = TAILS.map(|tail| &tail[after..]);
+    if !tails.iter().all(|tail| is_barred(tail)) {
         return None;
     }
     let mut pieces = vec![Piece { bytes: text.clone().into_boxed_slice(), region: Region::Header }];
-    let mut begin = text;
-    for &expected in &END[after..END.len() - 1] {
-        for byte in (b' '..=b'~').filter(|byte| fold(*byte) == *byte) {
-            // 1.0 ends like 1.1.
-            if byte != expected && !(begin.ends_with(b"/1.") && byte == b'0') {
-                let bytes = [begin.as_slice(), &[byte]].concat().into_boxed_slice();
+    let mut begun: Vec<Vec<u8>> = vec![Vec::new()];
+    while let Some(read) = begun.pop() {
+        for byte in (b' '..=b'~').chain([b'\r', b'\n']).filter(|byte| fold(*byte) == *byte) {
+            let longer = [read.as_slice(), &[byte]].concat();
+            if is_barred(&longer) {
+                continue;
+            }
+            if tails.iter().any(|tail| tail.starts_with(&longer)) {
+                begun.push(longer);
+            } else if !matches!(byte, b'\r' | b'\n') {
+                let bytes = [text.as_slice(), &longer].concat().into_boxed_slice();
                 pieces.push(Piece { bytes, region: Region::Line });
             }
         }
-        begin.push(expected);
     }
     Some(Choice { pieces, bits: ENDS })
 }

@@ -95,7 +95,18 @@ fn an_expression_is_looked_for_as_far_as_it_can_be_written_out() {
     let tables = set(vec![rule(1, vec![word, expression])]).clearing(1 << 22).unwrap();
     let with = |header: &str| format!("GET / HTTP/1.1\r\nHost: a.example\r\n{header}\r\n\r\n").into_bytes();
     assert_eq!(tables.judge(&with("Sec-Fetch-Mode: navigate")), Verdict::Cleared);
-    assert_eq!(tables.judge(&with("X: a mode of b")), Verdict::Travels);
+    assert_eq!(tables.judge(&with("X: a mode of b")), Verdict::Cleared);
+    let line = json!({"kind": "pcre", "buffer": "raw", "pattern": "^(GET /a|X-Mode:) ".bytes()
+        .map(|byte| format!("{byte:02x}")).collect::<String>(), "multiline": true});
+    let tables = set(vec![rule(1, vec![line])]).clearing(1 << 22).unwrap();
+    assert_eq!(tables.judge(&with("X-Mode: b")), Verdict::Travels);
+    assert_eq!(tables.judge(&with("XX-Mode: b")), Verdict::Cleared);
+    assert_eq!(tables.judge(b"GET /a HTTP/1.1\r\nHost: a.example\r\n\r\n"), Verdict::Travels);
+    // Names stand in their buffer without what follows them in the request.
+    let names = json!({"kind": "pcre", "buffer": "http_header_names", "pattern": "x-odd\\s".bytes()
+        .map(|byte| format!("{byte:02x}")).collect::<String>(), "nocase": true});
+    let refused = set(vec![rule(1, vec![names])]).clearing(1 << 22);
+    assert!(refused.is_err() || refused.unwrap().judge(&with("X-Odd: b")) == Verdict::Travels);
 }
 
 #[test]

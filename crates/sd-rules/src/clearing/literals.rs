@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Literals of a regular expression of which one stands in each of its matches.
 
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
 use super::text::{bits, fold};
 use crate::document::PcreFlags;
@@ -12,6 +12,9 @@ const ALTERNATIVES: usize = 64;
 const WRITTEN_OUT: usize = 64;
 /// Nor classes of more bytes.
 const CLASS: usize = 8;
+
+/// Where a text begins with this, a line begins as the first of its buffer.
+pub const BEGIN: u8 = 0;
 
 /// Folded; None when there are no such literals, or they cannot be told.
 pub fn required(pattern: &[u8], flags: PcreFlags) -> Option<Vec<Vec<u8>>> {
@@ -40,7 +43,7 @@ fn one_of(hir: &Hir) -> Option<Vec<Vec<u8>>> {
             let mut offer = |literals: Vec<Vec<u8>>| {
                 let least = literals.iter().map(|text| bits(text)).fold(f32::INFINITY, f32::min);
                 let value = least - (literals.len() as f32).log2();
-                let empty = literals.iter().any(Vec::is_empty);
+                let empty = literals.iter().any(|text| text.iter().all(|byte| matches!(*byte, b'\r' | b'\n' | BEGIN)));
                 if !empty && best.as_ref().is_none_or(|best| best.0 < value) {
                     best = Some((value, literals));
                 }
@@ -97,6 +100,7 @@ fn repeated(hir: &Hir) -> Option<Vec<Vec<u8>>> {
 /// All folded texts that match, when they are few.
 fn texts(hir: &Hir) -> Option<Vec<Vec<u8>>> {
     let mut all: Vec<Vec<u8>> = match hir.kind() {
+        HirKind::Look(Look::StartLF) => vec![vec![b'\n'], vec![BEGIN]],
         HirKind::Empty | HirKind::Look(_) => vec![Vec::new()],
         HirKind::Literal(literal) => vec![literal.0.iter().map(|byte| fold(*byte)).collect()],
         HirKind::Class(class) => {
@@ -153,7 +157,7 @@ mod tests {
     use super::*;
 
     fn literals(pattern: &str, nocase: bool) -> Option<Vec<String>> {
-        let found = required(pattern.as_bytes(), PcreFlags { nocase, ..PcreFlags::default() })?;
+        let found = required(pattern.as_bytes(), PcreFlags { nocase, multiline: nocase, ..PcreFlags::default() })?;
         Some(found.into_iter().map(|text| String::from_utf8(text).unwrap()).collect())
     }
 
@@ -162,7 +166,11 @@ mod tests {
         for (pattern, nocase, wanted) in [
             ("cmd\\.exe", false, Some(vec!["cmd.exe"])),
             ("CMD[0-9]+evil", true, Some(vec!["evil"])),
-            ("^MODE\\s+[^ABSC]", true, Some(vec!["mode\n", "mode\r", "mode "])),
+            (
+                "^MODE\\s+[^ABSC]",
+                true,
+                Some(vec!["\0mode\n", "\0mode\r", "\0mode ", "\nmode\n", "\nmode\r", "\nmode "]),
+            ),
             ("a=(?:[\"'])+x", false, Some(vec!["a=\"", "a='"])),
             ("xy\\x00+", false, Some(vec!["xy\0"])),
             ("xy[\\x80-\\xff]", false, Some(vec![])),
@@ -172,6 +180,8 @@ mod tests {
             ("x{3}", false, Some(vec!["xxx"])),
             ("(?:foo)?", false, None),
             ("[a-z]+", false, None),
+            ("^[^&]*x", true, Some(vec!["x"])),
+            ("(?:^|&)a=", true, Some(vec!["\0a=", "\na=", "&a="])),
             ("^/wp-admin\\z", false, Some(vec!["/wp-admin"])),
             ("[^&]*", false, None),
             ("(?:foo|)", false, None),

@@ -283,6 +283,13 @@ fn of_plain_method(text: &[u8]) -> bool {
     has(b"GET") || has(b"HEAD")
 }
 
+/// Some plain request begins so, as far as its first blank.
+fn begins_plain(text: &[u8]) -> bool {
+    [&b"get "[..], b"head "]
+        .into_iter()
+        .any(|start| start.iter().zip(text).all(|(wanted, byte)| *wanted == fold(*byte)))
+}
+
 /// The option says that the buffer has exactly this length.
 fn is_exactly(dialect: Dialect, option: &RuleOption, buffer: Buffer, length: u32) -> bool {
     match option {
@@ -333,6 +340,10 @@ fn pieces_of(text: &[u8], shape: Shape) -> Found {
         }
         Shape::Names => {
             let parts: Vec<&[u8]> = split_lines(text);
+            // Half a line end: after it comes the other here, and a colon in the request.
+            if parts.iter().any(|part| part.iter().any(|byte| matches!(byte, b'\r' | b'\n'))) {
+                return Found::Nothing;
+            }
             let last = parts.len() - 1;
             for (index, name) in parts.iter().enumerate() {
                 if name.is_empty() {
@@ -419,6 +430,14 @@ fn of_pcre(dialect: Dialect, pcre: &Pcre) -> Found {
     }
     let mut all = Choice { pieces: Vec::new(), bits: f32::INFINITY };
     for literal in &literals {
+        let (first, literal) = match literal.split_first() {
+            Some((&literals::BEGIN, rest)) => (true, rest),
+            _ => (false, literal.as_slice()),
+        };
+        // The first line of what is sent begins with its method.
+        if first && shape == Shape::Lines(Region::Both) && !pcre.relative && !begins_plain(literal) {
+            continue;
+        }
         if matches!(shape, Shape::Target) && dialect == Dialect::Suricata && literal.contains(&b' ') {
             continue;
         }

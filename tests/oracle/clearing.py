@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the kernel clears of real requests, and that none of it matches a rule.
 
-    .venv/bin/python tests/oracle/clearing.py [--every N] [--no-kernel] [--why]
+    .venv/bin/python tests/oracle/clearing.py [--only RULES] [--every N] [--no-kernel] [--why]
 
 For each published rule set and each set of requests of the corpus beside the checkout (``../shared``): the
 share that is cleared. Each request is also judged by the full matcher, and by the kernel's own program (as
@@ -50,12 +50,16 @@ class Cleared:
         return self.cleared / self.requests if self.requests else 0.0
 
 
-def documents() -> Iterator[tuple[str, bytes]]:
+def documents(only: list[str] | None) -> Iterator[tuple[str, bytes]]:
     """Rule sets by name."""
     for name, variant in (("516 rules", RULES_516), ("ET 2024 web", RULES_ET)):
+        if only and name not in only:
+            continue
         found = rulesets.find(variant, SHARED / "rules")
         yield name, load_rule_files(found.files, overrides=found.actions).document
     for folder, dialect in FOLDERS:
+        if only and folder not in only:
+            continue
         files = sorted((SHARED / "rules" / folder).glob("**/*.rules"))
         yield folder, load_rule_files(files, dialect=dialect).document  # type: ignore[arg-type]
 
@@ -86,6 +90,7 @@ def judge(clearing: _core.Clearing, path: Path, every: int) -> Cleared:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take each Nth request only")
+    parser.add_argument("--only", action="append", metavar="RULES", help="take this rule set only")
     parser.add_argument("--no-kernel", action="store_true", help="do not ask the kernel's program")
     parser.add_argument(
         "--why", action="store_true", help="also print what keeps requests from being cleared"
@@ -97,7 +102,7 @@ def main() -> int:
         return 1
     kernel = os.geteuid() == 0 and not given.no_kernel
     wrong = 0
-    for name, document in documents():
+    for name, document in documents(given.only):
         try:
             clearing = _core.Clearing(document, kernel=kernel)
         except ValueError as error:

@@ -71,7 +71,7 @@ _KINDS = {
 
 
 def _overview(result: Explanation) -> str:
-    lines = [f"{result.bytes:,} bytes: {_KINDS[result.request]}; {result.rules:,} rules", ""]
+    lines = [f"{result.bytes:,} bytes: {_KINDS[result.request]}; {result.rules:,} rules", result.kernel, ""]
     lines.append(f"matched ({len(result.matched)})")
     for one in result.matched:
         match = one.match or {}

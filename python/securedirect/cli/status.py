@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from securedirect.api.client import ask, find_socket
+from securedirect.daemon.cleared import in_words
 
 
 @click.command(
@@ -53,6 +54,7 @@ def overview(status: dict[str, Any]) -> str:
         f"  attackers   {status['attackers']} marked sources",
         f"  listed      {status['listed_networks']:,} networks on rules' lists of addresses",
         f"  held        {_held(status['held'])}",
+        f"  cleared     {in_words(status['clearing'])}",
         "",
     ]
     width = max(len(service["name"]) for service in status["services"])

@@ -31,6 +31,7 @@ from securedirect.backends.pool import Backend, Pool
 from securedirect.config import Config, load_config
 from securedirect.config.load import KEY_BYTES, key_warning, read_key
 from securedirect.daemon import host
+from securedirect.daemon.cleared import NOT_POSSIBLE, cleared
 from securedirect.daemon.held import take_held
 from securedirect.daemon.instance import InspectorFile, InstanceLock
 from securedirect.daemon.keeper import COMMAND, Keeper
@@ -204,11 +205,13 @@ class Supervisor:
         if restored:
             _log.info("%d marked sources restored from %s", restored, registry.path)
         self.keeper: Keeper | None = None
+        maps = self.director.inspector_fds() if inspect else {}
+        self.clears = not inspect or "automata" in maps
         if inspect:
             self.keeper = Keeper(
                 self._inspector_config(key),
                 self.rules.collection(),
-                self.director.inspector_fds(),
+                maps,
                 self.events,
                 InspectorFile(config.control.state_dir / "inspector.json"),
                 command=self.outside.inspector_command,
@@ -244,7 +247,10 @@ class Supervisor:
             services={service.name: service.port for service in config.services},
             rules=self.rules.loaded,
             taken_over=self.taken_over,
+            clears=self.clears,
         )
+        if not self.clears:
+            _log.warning("%s", NOT_POSSIBLE)
         services = ", ".join(f"{service.name} (port {service.port})" for service in config.services)
         place = f"{config.director.vip} on {self.interface.name}: {services}"
         _log.info("serving %s; %s XDP%s", place, self.mode, ", taken over" if self.taken_over else "")
@@ -477,6 +483,7 @@ class Supervisor:
             if name.startswith("drop_")
         }
         held = take_held(counters)
+        clearing = cleared(counters, possible=self.clears)
         keeper = self.keeper
         return {
             "version": _version(),
@@ -526,6 +533,7 @@ class Supervisor:
                 "lost": self.events.lost,
             },
             "held": held,
+            "clearing": clearing,
             "counters": {**counters, "drops": drops},
             "warnings": self._warnings(),
         }

@@ -71,7 +71,8 @@ class EventId(StrEnum):
     RELOAD_REFUSED = "reload_refused"
     """The rules on disk cannot be used, the old ones stay: ``message``, ``by``."""
     STARTED = "started"
-    """The director serves: ``interface``, ``vip``, ``services`` (name to port), ``rules``, ``taken_over``."""
+    """The director serves: ``interface``, ``vip``, ``services`` (name to port), ``rules``, ``taken_over``,
+    ``clears`` (whether this kernel can clear requests)."""
     STOPPED = "stopped"
     """The director was shut down in order."""
 

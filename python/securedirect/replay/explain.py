@@ -56,6 +56,8 @@ class Explanation:
     not_judged: int = 0
     """Rules that look at packets, which a request alone does not have."""
     notes: list[str] = field(default_factory=list)
+    kernel: str = ""
+    """Whether XDP clears the request by itself, else why it goes to the inspector."""
 
 
 def explain_request(
@@ -69,6 +71,7 @@ def explain_request(
     judge = _Judge(document, request, port)
     matches, kind, used = judge.matches(rules)
     result = Explanation(kind, used, len(rules), not_judged=len(chosen) - len(rules))
+    result.kernel = _kernel(report.document, request, port)
     for index, match in matches.items():
         if index >= 0:
             result.matched.append(_outcome(rules[index], match=match))
@@ -99,6 +102,21 @@ def explain_request(
         if not result.notes and not chosen and not result.matched:
             result.notes.append(f"no rule has sid {sid}")
     return result
+
+
+def _kernel(document: bytes, request: bytes, port: int) -> str:
+    """What XDP does with the request, by the same tables."""
+    made = json.loads(document)
+    service = {"name": "http", "protocol": "http", "profile": "generic"} | made.get("service", {})
+    made["service"] = service | {"port": port}
+    try:
+        clearing = load_extension().Clearing(json.dumps(made).encode())
+    except ValueError as error:
+        return f"goes to the inspector, as all do with these rules: {error}"
+    cleared, why, sids, _, _ = clearing.judge(request)
+    if cleared:
+        return "cleared in the kernel"
+    return f"goes to the inspector: {why}" + (f" {', '.join(map(str, sids))}" if sids else "")
 
 
 class _Judge:

@@ -23,6 +23,7 @@ class FakeDirector:
     order."""
 
     fail_at = ""
+    clears = True
     instances: list[FakeDirector] = []  # noqa: RUF012 - cleared by the fixture
 
     def __init__(self, interface: str, *, pin_dir: str, **options: Any) -> None:
@@ -92,7 +93,7 @@ class FakeDirector:
         return self.marks.pop(address, None) is not None
 
     def inspector_fds(self) -> dict[str, int]:
-        return {"flows": 0}
+        return {"flows": 0} | ({"automata": 0} if self.clears else {})
 
 
 class FakeNeighbours:

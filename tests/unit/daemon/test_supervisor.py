@@ -19,6 +19,7 @@ from fake_site import MAC, FakeDirector, FakeProber, surroundings
 
 from securedirect.api.client import AnswerError, ask
 from securedirect.backends.health import TcpProfile
+from securedirect.cli.status import overview
 from securedirect.config import load_config
 from securedirect.daemon.instance import INSPECTOR_MODULE, start_time
 from securedirect.daemon.supervisor import Supervisor
@@ -169,6 +170,7 @@ def test_a_whole_run(site: Site) -> None:
             assert status["counters"]["connections_diverted"] == 0
             assert status["counters"]["drops"] == {"no_flow": 2, "malformed": 0}
             assert status["warnings"] == []
+            assert status["clearing"]["possible"]
             assert stat.S_IMODE(site.socket.stat().st_mode) == 0o600
             inspector = status["pids"]["inspector"]
         assert director.log[-1] == "detach"
@@ -179,6 +181,20 @@ def test_a_whole_run(site: Site) -> None:
         names = site.names()
         assert names[-1] == "stopped"
         assert {"server_up", "honeypot_up", "started", "inspector_started"} <= set(names)
+
+    asyncio.run(main())
+
+
+def test_a_kernel_that_cannot_clear_is_told_of_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(FakeDirector, "clears", False)
+
+    async def main() -> None:
+        async with site.running() as supervisor:
+            assert not supervisor.status()["clearing"]["possible"]
+            assert "this kernel cannot clear" in overview(supervisor.status())
+        assert caplog.text.count("this kernel cannot clear") == 1
 
     asyncio.run(main())
 

@@ -122,6 +122,15 @@ def test_candidates_are_rules_whose_specific_content_is_there(rules: Path) -> No
     assert "candidates that did not match (1)" in run("explain", "--rules", rules, given=GOOD)[1]
 
 
+def test_explain_says_what_the_kernel_does(rules: Path) -> None:
+    def told(request: bytes) -> str:
+        return str(json.loads(run("explain", "--rules", rules, "--json", given=request)[1])["kernel"])
+
+    assert told(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") == "cleared in the kernel"
+    assert told(b"GET /%61 HTTP/1.1\r\nHost: a\r\n\r\n") == "goes to the inspector: '%' in the target"
+    assert "886" in told(ATTACK)
+
+
 def test_a_sid_that_is_not_judged_is_explained(tmp_path: Path) -> None:
     path = tmp_path / "x.rules"
     path.write_text(RULES.replace("alert tcp", "# alert tcp", 1))

@@ -34,6 +34,12 @@ STATUS: dict[str, Any] = {
     "attackers": 1,
     "listed_networks": 13554,
     "held": {"requests": 100, "p50_us": 10, "p99_us": None},
+    "clearing": {
+        "possible": True,
+        "cleared": 300,
+        "share": 0.75,
+        "travelled": {"request": {"count": 100, "share": 0.25}},
+    },
     "services": [
         {
             "name": "mail",

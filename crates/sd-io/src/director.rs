@@ -624,4 +624,20 @@ mod tests {
         assert_eq!(buckets(300_000), 131_072);
         assert_eq!(buckets(u32::MAX), 1 << 22);
     }
+
+    #[test]
+    fn a_kernel_without_the_loops_gets_a_program_that_clears_nothing() {
+        // SAFETY: no arguments, cannot fail.
+        if unsafe { libc::geteuid() } != 0 {
+            eprintln!("skipped: needs root");
+            return;
+        }
+        let options = Options { pin_dir: None, max_flows: 1024, max_attackers: 16 };
+        for (program, clears) in [(object::DIRECTOR_PLAIN, false), (object::DIRECTOR, true)] {
+            let (object, kept) = Director::object(&options, program).unwrap();
+            let director = Director::with("lo", Options { pin_dir: None, ..options }, object, kept).unwrap();
+            assert_eq!(director.clears(), clears);
+            assert_eq!(director.clearing().unwrap().is_some(), clears);
+        }
+    }
 }

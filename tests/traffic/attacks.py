@@ -140,7 +140,7 @@ expect://id
 phar:///tmp/x.jpg
 zip:///tmp/a.zip%23x.php
 /proc/self/cmdline
-../../../../root/.ssh/id_rsa
+../../../../home/deploy/.ssh/id_rsa
 """.strip().splitlines()
 
 TEMPLATES = """

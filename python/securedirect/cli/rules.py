@@ -42,15 +42,18 @@ command.add_command(report_command)
 command.add_command(set_command)
 
 
-@command.command("check")
-@click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
+_dialect_option = click.option(
     "--dialect",
     type=click.Choice(["auto", "snort2", "snort3", "suricata"]),
     default="auto",
     show_default=True,
     help="Language of the files; auto guesses it for each file.",
 )
+
+
+@command.command("check")
+@click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path))
+@_dialect_option
 @click.option(
     "--technologies",
     metavar="A,B,...",
@@ -95,13 +98,7 @@ def check(
 @command.command("explain")
 @click.argument("sid", type=int)
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--dialect",
-    type=click.Choice(["auto", "snort2", "snort3", "suricata"]),
-    default="auto",
-    show_default=True,
-    help="Language of the files; auto guesses it for each file.",
-)
+@_dialect_option
 @click.option("--technologies", metavar="A,B,...", help="Products the site runs, as for check.")
 @click.option("--include-disabled", is_flag=True, help="Look at rules that are commented out, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One request from its first byte to its last: parsing, buffers, candidates, verdicts.
+//! One request from its first byte to its last: parsing and framing here, what the rules say of it in `judging`.
+
+mod judging;
 
 use std::sync::Arc;
 
 use crate::http::decoder::{Decoder, Oddities};
-use crate::http::hex_value;
 use crate::http::{Body, BodyState, Buffers, Content, Head, HeadState};
 use crate::lines::Lines;
-use crate::matcher::{Budget, Part, PartState, Status, WORK, WORK_PER_BYTE, WORK_PER_CALL};
+use crate::matcher::{PartState, Status};
 use crate::packet::{self, PacketFacts};
-use crate::prefilter::Found;
-use crate::ruleset::{Rule, RuleSet};
+use crate::ruleset::RuleSet;
 use crate::state::{FlowBits, Peer, RuleState};
 use crate::{number, Buffer, Limits, Match, Protocol, RuleId};
+
+use judging::{Candidate, PARTS};
+
+/// Rules that wait for bits which others set in the same request are asked so many times.
+const STATE_ROUNDS: usize = 8;
 
 /// What a thread reuses from request to request.
 #[derive(Debug, Default)]
@@ -112,60 +117,6 @@ pub struct Transaction {
     passed: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Candidate {
-    rule: u32,
-    /// Its first entry of `Transaction::states`.
-    states: u32,
-    status: Status,
-}
-
-/// Collects candidates.
-struct Adder<'a> {
-    rules: &'a RuleSet,
-    limits: &'a Limits,
-    source: Option<u128>,
-    seen: &'a mut [u64],
-    candidates: &'a mut Vec<Candidate>,
-    states: &'a mut Vec<PartState>,
-}
-
-impl Found for Adder<'_> {
-    fn knows(&self, rule: u32) -> bool {
-        self.seen[rule as usize / 64] & 1 << (rule % 64) != 0
-    }
-
-    fn found(&mut self, id: u32) {
-        if self.knows(id) {
-            return;
-        }
-        self.seen[id as usize / 64] |= 1 << (id % 64);
-        let rule = &self.rules.rules[id as usize];
-        let view = self.limits.view.as_ref();
-        let ours = rule.allows(self.limits.src_port, self.limits.dst_port, self.source)
-            && rule.view.as_ref().is_none_or(|test| view.is_some_and(|view| test.admits(view)));
-        let status = if ours { Status::Running } else { Status::Failed };
-        self.candidates.push(Candidate { rule: id, states: self.states.len() as u32, status });
-        self.states.resize(self.states.len() + rule.parts.len(), PartState::default());
-    }
-}
-
-/// A buffer as it is now.
-enum Available<'a> {
-    NotYet,
-    Absent,
-    Bytes(&'a [u8], bool),
-}
-
-/// The growing parts of a request that may be judged in a call.
-struct Judged<'a> {
-    raw: &'a [u8],
-    body: &'a [u8],
-    decoded: &'a [u8],
-    content: Option<&'a Content>,
-    when: When,
-}
-
 /// Whether the growing parts are judged in a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
@@ -175,16 +126,6 @@ pub(crate) enum When {
     Now,
     /// Nothing more will come.
     End,
-}
-
-impl Judged<'_> {
-    fn ready(&self) -> bool {
-        self.when != When::Later
-    }
-
-    fn complete(&self) -> bool {
-        self.when == When::End
-    }
 }
 
 impl Transaction {
@@ -657,339 +598,12 @@ impl Transaction {
         self.generation = rules.generation;
     }
 
-    fn judge_data(
-        &mut self,
-        rules: &RuleSet,
-        limits: &Limits,
-        scratch: &mut Scratch,
-        data: &[u8],
-        when: When,
-        out: &mut Vec<Match>,
-    ) {
-        self.make_buffers(rules, data);
-        let framed = self.framed && self.head.state == HeadState::Complete;
-        let unframed = !framed || self.body.state == BodyState::Unframed && !self.deep;
-        let depth = self.head.end.saturating_add(limits.depth);
-        let end = match self.body.state {
-            _ if unframed => data.len(),
-            BodyState::Done => self.body_at.min(depth),
-            _ => data.len().min(depth),
-        };
-        let content = self.content.take();
-        let shown = content.as_deref().filter(|_| framed && self.has_body);
-        let body = shown.map_or(&[][..], |content| {
-            content.body(sent_body(&self.head, self.body.state, self.deep, self.body_at, limits, data))
-        });
-        let mut decoded = std::mem::take(&mut self.decoded);
-        if rules.used[Buffer::HttpClientBodySnort3 as usize] && when != When::Later {
-            self.decoded_to += decode_form(&body[self.decoded_to.min(body.len())..], when == When::End, &mut decoded);
-        }
-        let raw = data.get(self.head.start..end).unwrap_or_default();
-        let judged = Judged { raw, body, decoded: &decoded, content: shown, when };
-        self.judge(rules, limits, scratch, data, &judged, out);
-        self.decoded = decoded;
-        self.content = content;
-    }
-
-    fn make_buffers(&mut self, rules: &RuleSet, data: &[u8]) {
-        let mut found = 0;
-        if !self.line_ready && self.head.has_line {
-            self.line_ready = true;
-            self.buffers
-                .request_line(data, &self.head, &rules.used, rules.profile(), &mut |event| found |= event.bit());
-        }
-        if !self.head_ready && self.head.state == HeadState::Complete {
-            self.head_ready = true;
-            self.buffers.headers(data, &self.head, &rules.used, &mut |event| found |= event.bit());
-        }
-        self.found |= found;
-    }
-
-    fn judge(
-        &mut self,
-        rules: &RuleSet,
-        limits: &Limits,
-        scratch: &mut Scratch,
-        data: &[u8],
-        judged: &Judged<'_>,
-        out: &mut Vec<Match>,
-    ) {
-        if self.overworked {
-            return;
-        }
-        self.find_candidates(rules, limits, scratch, data, judged);
-        if self.candidates.is_empty() {
-            return;
-        }
-        self.calls += 1;
-        let bytes = (self.forgotten + data.len()) as u64;
-        let may = WORK + WORK_PER_BYTE * bytes + WORK_PER_CALL * self.calls;
-        let mut left = may.saturating_sub(self.spent).max(1);
-        let first = out.len();
-        let mut candidates = std::mem::take(&mut self.candidates);
-        let mut states = std::mem::take(&mut self.states);
-        for (index, candidate) in candidates.iter_mut().enumerate() {
-            if candidate.status != Status::Running {
-                continue;
-            }
-            let rule = &rules.rules[candidate.rule as usize];
-            let states = &mut states[candidate.states as usize..][..rule.parts.len()];
-            let mut budget = Budget::new(judged.raw.len(), self.forgotten, left);
-            match self.evaluate(rule, states, data, judged, &mut budget) {
-                Status::Running => {}
-                Status::Failed => candidate.status = Status::Failed,
-                // What bits say is known when all rules that set some have been asked.
-                Status::Matched if rule.state.is_some() && self.stateless => candidate.status = Status::Failed,
-                Status::Matched if rule.state.is_some() => self.waiting.push(index as u32),
-                Status::Matched => {
-                    candidate.status = Status::Matched;
-                    out.push(place_of(candidate.rule, rule, states));
-                }
-            }
-            if budget.exhausted {
-                self.found |= budget.bound().bit();
-            }
-            left = budget.left();
-            if left == 0 {
-                self.overworked = true;
-                break;
-            }
-        }
-        self.spent = may.saturating_sub(left);
-        if !self.waiting.is_empty() {
-            self.ask_state(rules, limits, &mut candidates, &states, out);
-        }
-        if rules.has_pass_rules() && limits.view.is_none() {
-            self.passed |= out[first..].iter().any(|found| rules.rules[found.rule.0 as usize].pass);
-            if self.passed {
-                out.truncate(first);
-            }
-        }
-        self.candidates = candidates;
-        self.states = states;
-    }
-
-    /// The rules that all but state has matched: those that set bits first, and again as long as one more matches. One
-    /// that does not match now is asked again with the next call.
-    fn ask_state(
-        &mut self,
-        rules: &RuleSet,
-        limits: &Limits,
-        candidates: &mut [Candidate],
-        states: &[PartState],
-        out: &mut Vec<Match>,
-    ) {
-        let mut waiting = std::mem::take(&mut self.waiting);
-        let state_of = |candidate: &Candidate| rules.rules[candidate.rule as usize].state.as_ref();
-        waiting.sort_by_key(|index| !state_of(&candidates[*index as usize]).is_some_and(|state| state.sets()));
-        let peer = Peer {
-            state: self.source.as_ref().map(|(state, _)| &**state),
-            source: self.source.as_ref().map_or(0, |(_, address)| *address),
-            destination: limits.view.map_or(0, |view| number(view.destination)),
-            ports: (limits.src_port, limits.dst_port),
-        };
-        let flow = &mut self.flow_bits;
-        let mut rounds = STATE_ROUNDS;
-        let mut more = true;
-        while more && rounds > 0 {
-            (more, rounds) = (false, rounds - 1);
-            for index in &waiting {
-                let candidate = &mut candidates[*index as usize];
-                let rule = &rules.rules[candidate.rule as usize];
-                let Some(state) = &rule.state else { continue };
-                if candidate.status != Status::Running {
-                    continue;
-                }
-                let Some(counted) = state.apply(flow, &peer) else { continue };
-                // A request counts once.
-                candidate.status = if counted { Status::Matched } else { Status::Failed };
-                more |= state.sets();
-                if counted && !state.silent {
-                    out.push(place_of(candidate.rule, rule, &states[candidate.states as usize..]));
-                }
-            }
-        }
-        waiting.clear();
-        self.waiting = waiting;
-    }
-
-    fn find_candidates(
-        &mut self,
-        rules: &RuleSet,
-        limits: &Limits,
-        scratch: &mut Scratch,
-        data: &[u8],
-        judged: &Judged<'_>,
-    ) {
-        let words = rules.rules.len() / 64 + 1;
-        if scratch.seen.len() < words {
-            scratch.seen.resize(words, 0);
-        }
-        for candidate in &self.candidates {
-            scratch.seen[candidate.rule as usize / 64] |= 1 << (candidate.rule % 64);
-        }
-        let mut add = Adder {
-            rules,
-            limits,
-            source: self.source.as_ref().map(|(_, address)| *address),
-            seen: &mut scratch.seen,
-            candidates: &mut self.candidates,
-            states: &mut self.states,
-        };
-        if !self.always_added {
-            self.always_added = true;
-            rules.always.iter().for_each(|rule| add.found(*rule));
-        }
-        let line = self.line_ready && !self.line_scanned;
-        let head = self.head_ready && !self.head_scanned;
-        if line || head {
-            for &buffer in &rules.head_filters {
-                if !(if of_request_line(buffer) { line } else { head }) {
-                    continue;
-                }
-                for form in 0..self.buffers.forms(buffer) {
-                    if let Some(bytes) = self.buffers.get(data, buffer, form) {
-                        rules.prefilters[buffer as usize].scan(bytes, 0, &mut add);
-                    }
-                }
-            }
-            self.line_scanned |= line;
-            self.head_scanned |= head;
-        }
-        if judged.ready() {
-            rules.prefilters[Buffer::Raw as usize].scan(judged.raw, self.raw_scanned, &mut add);
-            self.raw_scanned = judged.raw.len();
-            rules.prefilters[Buffer::HttpClientBody as usize].scan(judged.body, self.body_scanned, &mut add);
-            self.body_scanned = judged.body.len();
-            let filter = &rules.prefilters[Buffer::HttpClientBodySnort3 as usize];
-            filter.scan(judged.decoded, self.decoded_scanned, &mut add);
-            self.decoded_scanned = judged.decoded.len();
-            if let Some(content) = judged.content {
-                if judged.complete() && !self.trailer_scanned {
-                    self.trailer_scanned = true;
-                    rules.prefilters[Buffer::HttpTrailer as usize].scan(content.trailer(), 0, &mut add);
-                }
-                if content.has_parts() {
-                    for (buffer, (value, done)) in PARTS.into_iter().zip(&mut self.parts_scanned) {
-                        let values = content.values(buffer, judged.body);
-                        while let Some((bytes, complete)) = values.get(*value) {
-                            rules.prefilters[buffer as usize].scan(bytes, *done, &mut add);
-                            (*value, *done) = if complete { (*value + 1, 0) } else { (*value, bytes.len()) };
-                            if !complete {
-                                break;
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        for candidate in &self.candidates {
-            scratch.seen[candidate.rule as usize / 64] = 0;
-        }
-    }
-
-    fn evaluate(
-        &self,
-        rule: &Rule,
-        states: &mut [PartState],
-        data: &[u8],
-        judged: &Judged<'_>,
-        budget: &mut Budget,
-    ) -> Status {
-        let mut status = Status::Matched;
-        for (part, state) in rule.parts.iter().zip(states) {
-            if state.status == Status::Running {
-                budget.look();
-            }
-            if state.status == Status::Running && part.buffer.is_of_parts() {
-                self.evaluate_parts(part, state, judged, budget);
-            } else if state.status == Status::Running {
-                match self.available(data, part.buffer, judged) {
-                    Available::NotYet => {}
-                    Available::Absent => state.status = Status::Failed,
-                    Available::Bytes(bytes, complete) => part.advance(state, bytes, complete, budget),
-                }
-                if state.status == Status::Failed && !budget.exhausted {
-                    for form in 1..self.buffers.forms(part.buffer) {
-                        let Some(bytes) = self.buffers.get(data, part.buffer, form) else {
-                            continue;
-                        };
-                        *state = PartState::default();
-                        part.advance(state, bytes, true, budget);
-                        if state.status == Status::Matched {
-                            break;
-                        }
-                    }
-                }
-            }
-            match state.status {
-                Status::Failed => return Status::Failed,
-                Status::Running => status = Status::Running,
-                Status::Matched => {}
-            }
-        }
-        status
-    }
-
-    /// A rule's options on a buffer of which each part of the body has one: one of them has to match.
-    fn evaluate_parts(&self, part: &Part, state: &mut PartState, judged: &Judged<'_>, budget: &mut Budget) {
-        let values = judged.content.filter(|_| judged.ready()).map(|content| content.values(part.buffer, judged.body));
-        while let Some((bytes, complete)) = values.as_ref().and_then(|values| values.get(state.value as usize)) {
-            let complete = complete || judged.complete();
-            part.advance(state, bytes, complete, budget);
-            if state.status != Status::Failed || budget.exhausted {
-                return;
-            }
-            *state = state.next_value();
-        }
-        if judged.complete() || self.framed && values.is_some_and(|values| !values.goes_on) {
-            state.status = Status::Failed;
-        }
-    }
-
-    fn available<'a>(&'a self, data: &'a [u8], buffer: Buffer, judged: &Judged<'a>) -> Available<'a> {
-        match buffer {
-            Buffer::Raw if judged.ready() => Available::Bytes(judged.raw, judged.complete()),
-            Buffer::HttpClientBody | Buffer::HttpClientBodySnort3 if self.head_ready && !self.has_body => {
-                Available::Absent
-            }
-            Buffer::HttpClientBody | Buffer::HttpClientBodySnort3 if judged.complete() && judged.body.is_empty() => {
-                Available::Absent
-            }
-            Buffer::HttpClientBody if judged.ready() && self.head_ready => {
-                Available::Bytes(judged.body, judged.complete())
-            }
-            Buffer::HttpClientBodySnort3 if judged.ready() && self.head_ready => {
-                Available::Bytes(judged.decoded, judged.complete())
-            }
-            Buffer::HttpTrailer => match judged.content.map(Content::trailer) {
-                _ if !judged.complete() => Available::NotYet,
-                Some(lines) if !lines.is_empty() => Available::Bytes(lines, true),
-                _ => Available::Absent,
-            },
-            Buffer::Raw | Buffer::HttpClientBody | Buffer::HttpClientBodySnort3 => Available::NotYet,
-            _ => {
-                let there = if of_request_line(buffer) { self.line_ready } else { self.head_ready };
-                match self.buffers.get(data, buffer, 0) {
-                    // What is not there at the end will never be.
-                    _ if !there && judged.complete() => Available::Absent,
-                    _ if !there => Available::NotYet,
-                    None => Available::Absent,
-                    Some(bytes) => Available::Bytes(bytes, true),
-                }
-            }
-        }
-    }
-
     fn report_decoders(&mut self, rules: &RuleSet, out: &mut Vec<Match>) {
         let new = self.found & !self.reported;
         self.reported |= new;
         rules.push_decoders(new, out);
     }
 }
-
-/// The buffers that each part of a body has.
-const PARTS: [Buffer; 3] = [Buffer::HttpPartName, Buffer::HttpFileName, Buffer::HttpFileData];
 
 /// A body that is not chunked, as sent and as far as it is judged.
 fn sent_body<'a>(
@@ -1006,48 +620,4 @@ fn sent_body<'a>(
         _ => body_at.min(depth),
     };
     data.get(head.end..end.min(data.len())).unwrap_or_default()
-}
-
-/// Appends `body` as a form's values are read to `out` and returns how much of it that was: without `complete`, an
-/// escape at its end waits for the rest.
-fn decode_form(body: &[u8], complete: bool, out: &mut Vec<u8>) -> usize {
-    let mut at = 0;
-    while let Some(&byte) = body.get(at) {
-        let escape = || Some(hex_value(*body.get(at + 1)?)? << 4 | hex_value(*body.get(at + 2)?)?);
-        match (byte, escape()) {
-            (b'%', Some(value)) => {
-                out.push(value);
-                at += 3;
-            }
-            (b'%', None) if !complete && at + 3 > body.len() => break,
-            _ => {
-                out.push(if byte == b'+' { b' ' } else { byte });
-                at += 1;
-            }
-        }
-    }
-    at
-}
-
-/// Rules that wait for bits which others set in the same request are asked so many times.
-const STATE_ROUNDS: usize = 8;
-
-fn place_of(id: u32, rule: &Rule, states: &[PartState]) -> Match {
-    let buffer = rule.parts.get(rule.place).map_or(Buffer::Raw, |part| part.buffer);
-    let (offset, len) = states.get(rule.place).filter(|_| !rule.parts.is_empty()).map_or((0, 0), |state| state.place);
-    Match { rule: RuleId(id), buffer, offset, len }
-}
-
-/// Buffers that are known with the end of the request line.
-fn of_request_line(buffer: Buffer) -> bool {
-    matches!(
-        buffer,
-        Buffer::HttpUri
-            | Buffer::HttpUriSnort2
-            | Buffer::HttpUriSnort3
-            | Buffer::HttpRawUri
-            | Buffer::HttpMethod
-            | Buffer::HttpRequestLine
-            | Buffer::HttpProtocol
-    )
 }

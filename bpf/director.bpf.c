@@ -272,13 +272,13 @@ static __always_inline int service_packet(struct xdp_md *ctx, struct sd_config *
 			return drop(SD_C_DROP_BAD_FLAGS);
 		if (p->payload)
 			return drop(SD_C_DROP_SYN_DATA);
-		if (!f || (READ_ONCE(f->owner) & SD_FLAG_CLOSED) ||
-		    since(p->now, READ_ONCE(f->last_seen)) >= cfg->flow_timeout_ns ||
-		    (!(READ_ONCE(f->owner) & SD_FLAG_ESTABLISHED) && f->client_isn != seq))
+		if (!f || place_is_free(cfg, f, seq, p->now))
 			return new_connection(ctx, cfg, p, bucket, tag, f, way);
-		/* Again the same SYN, or one into a living connection: that server decides (RFC 5961, section 4). */
-		WRITE_ONCE(f->last_seen, p->now);
 		owner = READ_ONCE(f->owner);
+		if (!(owner & SD_FLAG_DIVERTED) && f->client_isn != seq)
+			return drop(SD_C_DROP_SYN_IN_USE);
+		/* Again the same SYN; or the honeypot's affair. */
+		WRITE_ONCE(f->last_seen, p->now);
 		return owner & SD_FLAG_DIVERTED ? to_honeypot(cfg, p, f) : to_server(cfg, p, f);
 	}
 	if (!f)
@@ -326,7 +326,8 @@ static __always_inline int service_packet(struct xdp_md *ctx, struct sd_config *
 		WRITE_ONCE(f->stream, (__u64)(seq + p->payload) << 32 | (seq + p->payload));
 		return to_server(cfg, p, f);
 	}
-	if (!(flags & (SD_TCP_ACK | SD_TCP_RST)))
+	/* An urgent pointer alone would make the server leave out a byte of what comes later. */
+	if (!(flags & (SD_TCP_ACK | SD_TCP_RST)) || (flags & SD_TCP_URG))
 		return drop(SD_C_DROP_BAD_FLAGS);
 	if ((flags & (SD_TCP_FIN | SD_TCP_RST)) && seq == next)
 		__sync_fetch_and_or(&f->owner, (__u64)SD_FLAG_CLOSED);

@@ -2,7 +2,7 @@
 /* Numbers that the kernel programs and crates/sd-io/src/abi.rs must agree on. */
 #pragma once
 
-#define SD_ABI_VERSION 3
+#define SD_ABI_VERSION 4
 
 /* Flow table: a set-associative array; see struct sd_bucket. */
 #define SD_WAYS 8
@@ -50,10 +50,15 @@
 #define SD_META_MARKED 0x01 /* the source is marked as an attacker */
 #define SD_META_MAGIC 0x5344
 
-/* Half-open flows and the source proof give up after these. */
 #define SD_HALF_OPEN_NS (30ULL * 1000000000ULL)
 #define SD_EVICT_IDLE_NS (15ULL * 1000000000ULL)
-#define SD_PROOF_SLACK_MS 2000
+/* A SYN may take the place of a connection that has been quiet for so long: a client repeats it after a second. */
+#define SD_REOPEN_NS (900ULL * 1000000ULL)
+
+/* An echo proves its source when it is of the last second, give or take a clock's tick; so many others, and none does. */
+#define SD_PROOF_SLACK_MS 50
+#define SD_PROOF_FRESH_MS 1000
+#define SD_PROOF_TRIES 32
 
 /* The adopt segment's TCP option (RFC 6994 experimental option). */
 #define SD_ADOPT_KIND 253
@@ -87,6 +92,7 @@ enum sd_counter {
 	SD_C_DROP_CHECKSUM,
 	SD_C_DROP_TCP_OPTION,
 	SD_C_DROP_SYN_DATA,
+	SD_C_DROP_SYN_IN_USE,
 	SD_C_DROP_NO_FLOW,
 	SD_C_DROP_NO_SERVER,
 	SD_C_DROP_NO_HONEYPOT,

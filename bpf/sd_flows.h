@@ -72,6 +72,22 @@ static __always_inline __u32 place_worth(const struct sd_config *cfg, __u32 tag,
 	return idle >= SD_EVICT_IDLE_NS ? 3 : 4;
 }
 
+/*
+ * A SYN finds a connection with its addresses and ports: true when a new one takes its place. Servers' resets and closes
+ * are not seen here, so the server may know nothing of the old one any more; given a SYN of another one, it would begin anew
+ * where the inspector goes on in the middle of a body. While packets come, nobody else's SYN ends it (RFC 5961, section 4).
+ */
+static __always_inline int place_is_free(const struct sd_config *cfg, const struct sd_flow *f, __u32 isn, __u64 now)
+{
+	__u64 owner = READ_ONCE(f->owner), idle = since(now, READ_ONCE(f->last_seen));
+
+	if ((owner & SD_FLAG_CLOSED) || idle >= cfg->flow_timeout_ns)
+		return 1;
+	if (f->client_isn == isn || (owner & SD_FLAG_DIVERTED))
+		return 0;
+	return !(owner & SD_FLAG_ESTABLISHED) || idle >= SD_REOPEN_NS;
+}
+
 static __always_inline struct sd_flow *claim_place(const struct sd_config *cfg, struct sd_bucket *bucket, __u64 now,
 						   __u32 *way)
 {

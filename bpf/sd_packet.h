@@ -13,6 +13,7 @@
 #define SD_TCP_RST 0x04
 #define SD_TCP_PSH 0x08
 #define SD_TCP_ACK 0x10
+#define SD_TCP_URG 0x20
 
 struct sd_tcp {
 	__be16 source;

@@ -37,7 +37,8 @@ static __always_inline struct sd_listed *listed_source(__be32 address, __u32 ser
 
 /*
  * The honeypot began its timestamps at a number that only the honeypot's own packets carry. An echo of it shows that the
- * client receives them: the source address is real and may be marked.
+ * client receives them: the source address is real and may be marked. Who does not receive them has to guess, so that
+ * neither the window of right echoes grows with time nor the number of guesses is without a bound.
  */
 static __always_inline void check_proof(struct xdp_md *ctx, const struct sd_config *cfg, struct packet *p,
 					struct sd_flow *f)
@@ -45,13 +46,17 @@ static __always_inline void check_proof(struct xdp_md *ctx, const struct sd_conf
 	struct tcp_options options;
 	struct sd_attacker mark = {};
 	__u8 key[16];
-	__u32 elapsed_ms;
+	__u32 elapsed_ms, echoed;
 
 	if (walk_options(ctx, &options, p->tcp_length) < 0 || !(options.seen & SD_OPT_TIMESTAMPS))
 		return;
 	elapsed_ms = (__u32)(since(p->now, f->diverted_at) / 1000000);
-	if (options.tsecr - f->proof_base > elapsed_ms + SD_PROOF_SLACK_MS)
+	echoed = options.tsecr - f->proof_base;
+	if (echoed > elapsed_ms + SD_PROOF_SLACK_MS || elapsed_ms > echoed + SD_PROOF_FRESH_MS) {
+		if (++f->cleared_ack >= SD_PROOF_TRIES)
+			__sync_fetch_and_and(&f->owner, ~(__u64)SD_FLAG_PROVE);
 		return;
+	}
 	mapped(key, p->ip->saddr);
 	mark.since = p->now;
 	mark.expires = p->now + cfg->attacker_expiry_ns;

@@ -77,7 +77,7 @@ struct sd_flow {
 	 * holds nothing, and the server's stream is between two requests.
 	 */
 	__u32 returned;
-	__u32 cleared_ack; /* the client's acknowledgement with its last request */
+	__u32 cleared_ack; /* the client's acknowledgement with its last request; once diverted: echoes that prove nothing */
 };
 _Static_assert(sizeof(struct sd_flow) == 128, "ABI");
 

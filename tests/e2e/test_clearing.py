@@ -6,8 +6,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
-import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from securedirect.lab.traffic import (
     eventually,
     freeze,
     fresh_address,
+    inject,
     inspector,
     packets,
     received,
@@ -65,8 +64,13 @@ def test_plain_requests_are_served_while_the_inspector_stands_still(lab: Lab) ->
             early = time.time()
         waiting.socket.settimeout(8.0)
         assert waiting.read().served_by.startswith("web")
-        assert waiting.ask(request("/")).served_by.startswith("web"), "given back to the kernel"
-    assert cleared(lab) >= before + 4
+
+        def given_back() -> bool:
+            # What was repeated meanwhile may reach the inspector late, and keeps the next request with it.
+            assert waiting.ask(request("/")).served_by.startswith("web")
+            return cleared(lab) >= before + 4
+
+        assert eventually(given_back)
     for capture in captures.values():
         passed = [
             p for p in packets(capture.stop()) if p.payload and p.destination == lab.vip and p.time < early
@@ -107,29 +111,6 @@ def test_an_attack_right_behind_a_cleared_request(lab: Lab) -> None:
         assert b"phf" not in received(capture.stop(), lab)
 
 
-def _checksum(data: bytes) -> int:
-    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + bytes(len(data) % 2)))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
-def _inject(
-    lab: Lab, client: Client, seq: int, ack: int, payload: bytes, *, wrong_checksum: bool = False
-) -> None:
-    """A segment in the client's name, beside its own stack."""
-    source, port = client.socket.getsockname()
-    ends = socket.inet_aton(source) + socket.inet_aton(lab.vip)
-    tcp = struct.pack("!HHIIBBHHH", port, lab.port, seq, ack, 5 << 4, 0x18, 502, 0, 0) + payload
-    check = _checksum(ends + struct.pack("!BBH", 0, 6, len(tcp)) + tcp) ^ (0x5555 if wrong_checksum else 0)
-    tcp = tcp[:16] + struct.pack("!H", check) + tcp[18:]
-    ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(tcp), 1, 0x4000, 64, 6, 0) + ends
-    with lab.inside("client1"):
-        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-    with raw:
-        raw.sendto(ip + tcp, (lab.vip, 0))
-
-
 def test_the_same_place_with_other_bytes_is_an_attack(lab: Lab) -> None:
     captures = {host: lab.capture(host) for host in ("web1", "web2")}
     with Client(lab, fresh_address(lab)) as client:
@@ -141,7 +122,7 @@ def test_the_same_place_with_other_bytes_is_an_attack(lab: Lab) -> None:
         ]
         captures = {host: lab.capture(host) for host in ("web1", "web2")}
         before = status(lab)["counters"]["connections_diverted"]
-        _inject(lab, client, sent[0].seq, sent[0].ack, other)
+        inject(lab, client, sent[0].seq, sent[0].ack, other)
         assert eventually(lambda: status(lab)["counters"]["connections_diverted"] > before)
     for capture in captures.values():
         assert other not in [p.payload for p in packets(capture.stop())]
@@ -157,7 +138,7 @@ def test_a_wrong_checksum_is_not_cleared(lab: Lab) -> None:
             p for f in files.values() for p in packets(f) if p.payload == plain and p.sport == client.port
         ]
         captures = {host: lab.capture(host) for host in ("web1", "web2")}
-        _inject(lab, client, sent[0].seq + len(plain), sent[0].ack + 1, other, wrong_checksum=True)
+        inject(lab, client, sent[0].seq + len(plain), sent[0].ack + 1, other, wrong_checksum=True)
         time.sleep(0.2)
         assert client.ask(plain).served_by.startswith("web")
     for capture in captures.values():

@@ -539,6 +539,25 @@ fn other_connections_of_a_suspect_wait_for_the_proof_and_follow() {
 }
 
 #[test]
+fn one_connection_of_a_source_at_a_time_proves_it() {
+    for method in [Method::Adopt, Method::Classic] {
+        let mut b = Bench::with(method);
+        for other in [6, 7] {
+            b.world.flows.insert(other, flow(ISN));
+        }
+        let proves = |b: &Bench, flow: u32| b.world.flows[&flow].owner.get() & flag::PROVE != 0;
+        b.segment(0, EVIL, ACK | PSH);
+        b.pass_time(200);
+        b.segment_from(6, 0, EVIL, ACK | PSH, false);
+        assert!(proves(&b, FLOW) && !proves(&b, 6), "who guesses would do so on many at once");
+        b.pass_time(2_000);
+        b.segment_from(7, 0, EVIL, ACK | PSH, false);
+        assert!(proves(&b, 7));
+        assert!(b.world.marked.is_empty());
+    }
+}
+
+#[test]
 fn marked_sources_move_at_their_next_request() {
     let mut b = Bench::new();
     b.segment_from(FLOW, 0, GOOD, ACK, true);

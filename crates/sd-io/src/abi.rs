@@ -6,7 +6,7 @@
 use std::mem::{offset_of, size_of};
 
 /// Value of `sd_config.abi_version`.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 /// Flows in one bucket of the flow table.
 pub const WAYS: u32 = 8;
@@ -251,7 +251,7 @@ const _: () = {
 };
 
 /// Names of the director's counters, in the order of `enum sd_counter`.
-pub const COUNTERS: [&str; 33] = [
+pub const COUNTERS: [&str; 34] = [
     "arp_replies",
     "new_flows",
     "new_flows_honeypot",
@@ -277,6 +277,7 @@ pub const COUNTERS: [&str; 33] = [
     "drop_checksum",
     "drop_tcp_option",
     "drop_syn_data",
+    "drop_syn_in_use",
     "drop_no_flow",
     "drop_no_server",
     "drop_no_honeypot",

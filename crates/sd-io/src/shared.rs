@@ -584,8 +584,9 @@ impl SharedFlows {
         self.write32(index, offset_of!(Flow, attack_sid), sid);
     }
 
-    /// Where the honeypot's timestamps begin.
+    /// Where the honeypot's timestamps begin; nobody has tried to echo them yet.
     pub fn set_proof_base(&self, index: u32, base: u32) {
+        self.write32(index, offset_of!(Flow, cleared_ack), 0);
         self.write32(index, offset_of!(Flow, proof_base), base);
     }
 

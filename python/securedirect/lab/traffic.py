@@ -122,6 +122,37 @@ class Client:
         self.close()
 
 
+def inject(
+    lab: Lab,
+    client: Client,
+    seq: int,
+    ack: int,
+    payload: bytes = b"",
+    *,
+    flags: int = 0x18,
+    urgent: int = 0,
+    wrong_checksum: bool = False,
+) -> None:
+    """A segment in the client's name, beside its own stack."""
+    source, port = client.socket.getsockname()
+    ends = socket.inet_aton(source) + socket.inet_aton(lab.vip)
+    tcp = struct.pack("!HHIIBBHHH", port, lab.port, seq, ack, 5 << 4, flags, 502, 0, urgent) + payload
+    check = _checksum(ends + struct.pack("!BBH", 0, 6, len(tcp)) + tcp) ^ (0x5555 if wrong_checksum else 0)
+    tcp = tcp[:16] + struct.pack("!H", check) + tcp[18:]
+    ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(tcp), 1, 0x4000, 64, 6, 0) + ends
+    with lab.inside("client1"):
+        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    with raw:
+        raw.sendto(ip + tcp, (lab.vip, 0))
+
+
+def _checksum(data: bytes) -> int:
+    total: int = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + bytes(len(data) % 2)))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
 class Dialogue:
     """One TCP connection to a service that greets first and answers line by line (mail, FTP)."""
 

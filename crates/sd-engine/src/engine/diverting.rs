@@ -157,7 +157,8 @@ impl Core {
         let (Some((_, pot)), Some(server)) = (honeypot.filter(|(_, b)| b.adopt && possible), server) else {
             // No honeypot, or none that can adopt: silence to the client, as in the paper. Never production.
             host.or_owner(c.flow, flag::SILENT | flag::CLOSED);
-            let probe = (timestamps && !marked).then_some(c.template.timestamps).flatten().map(|(_, tsecr)| {
+            let echo = timestamps.then_some(c.template.timestamps).flatten();
+            let probe = echo.filter(|_| !marked && self.may_prove(source)).map(|(_, tsecr)| {
                 let proof_base = beyond(tsecr, host);
                 host.set_diversion(c.flow, Diversion { honeypot: moving.honeypot, proof_base, sid, at: now });
                 host.or_owner(c.flow, flag::PROVE);
@@ -165,7 +166,7 @@ impl Core {
                 proof_base
             });
             let unproven = method == Method::Classic || self.config.mark_without_timestamps;
-            if probe.is_none() && unproven && !marked {
+            if echo.is_none() && unproven && !marked {
                 // Without timestamps nothing can prove the source; the paper's method marks it all the same.
                 host.mark(source, sid);
             }
@@ -188,7 +189,7 @@ impl Core {
         host.set_diversion(c.flow, Diversion { honeypot: moving.honeypot, proof_base, sid, at: now });
         // From here on everything of this connection comes to us, so that nothing of it reaches the honeypot before its
         // socket exists, nor the server after the handover.
-        let proof = timestamps && !marked;
+        let proof = timestamps && !marked && self.may_prove(source);
         host.or_owner(c.flow, flag::MOVING | if proof { flag::PROVE } else { 0 });
         let option = adopt_option(&self.config.key, &c.template, moving.from, &agreed);
         let (template, from) = (c.template, moving.from);
@@ -197,19 +198,22 @@ impl Core {
         self.replay(c, host);
         if proof {
             self.suspect(c, source, now, host);
-        } else if !marked && self.config.mark_without_timestamps {
+        } else if !timestamps && !marked && self.config.mark_without_timestamps {
             host.mark(source, sid);
         }
         self.arm(c, now + MS);
         self.give_away(c, host);
     }
 
+    /// One connection of a source at a time can prove it: who has to guess the echo could else guess on many at once.
+    fn may_prove(&self, source: [u8; 4]) -> bool {
+        self.suspects.len() < SUSPECT_MAX && !self.suspects.contains_key(&source)
+    }
+
     /// The proof of its address is outstanding: its other connections wait for a moment.
     pub(super) fn suspect<H: Host>(&mut self, c: &Connection, source: [u8; 4], now: u64, host: &H) {
         host.hold_clearing(now + SUSPECT_HOLD);
-        if self.suspects.len() < SUSPECT_MAX {
-            self.suspects.insert(source, Suspect { flow: c.flow, generation: c.generation, since: now });
-        }
+        self.suspects.insert(source, Suspect { flow: c.flow, generation: c.generation, since: now });
     }
 
     /// Send the honeypot the next piece of what it has not got.
@@ -325,9 +329,9 @@ impl Core {
     }
 }
 
-/// Somewhere in the next 2^30 ms of the server's clock, beyond all that it can have said (design.md, section 6).
+/// Somewhere in 2^30 ms of the server's clock, beyond all that it can have said (design.md, section 6).
 pub(super) fn beyond<H: Host>(tsecr: u32, host: &mut H) -> u32 {
-    tsecr.wrapping_add(0x1000_0000 + (host.random() & 0x2fff_ffff))
+    tsecr.wrapping_add(0x1000_0000 + (host.random() & 0x3fff_ffff))
 }
 
 /// Where no honeypot takes over, the director itself sends what only the client's own address receives: the last byte of

@@ -10,8 +10,8 @@ ACK, URG = 0x10, 0x20
 
 
 def test_no_urgent_byte_is_cut_out_of_a_servers_stream(lab: Lab) -> None:
-    """A server's kernel keeps from its program the byte that an urgent pointer names; a bare acknowledgement can
-    name it, long before it comes."""
+    """A server's kernel keeps from its program the byte that an urgent pointer names; a bare acknowledgement
+    can name it, long before it comes."""
     captures = {host: lab.capture(host) for host in ("web1", "web2")}
     plain, padded = request("/contact.html"), request("/contactX.html")
     with Client(lab, fresh_address(lab)) as client:

@@ -23,6 +23,7 @@ from securedirect.config.model import MAX_BACKENDS
 from securedirect.errors import HostError
 from securedirect.events.catalogue import EventId
 from securedirect.events.eve import EveLog, timestamp
+from securedirect.files import replace_file
 
 _log = logging.getLogger(__name__)
 
@@ -189,7 +190,13 @@ class Pool:
             )
             for kind, machine in self._wanted
         ]
-        self._store.write_text(json.dumps(self._removed | indexes))
+        try:
+            replace_file(self._store, json.dumps(self._removed | indexes).encode())
+        except OSError as error:
+            raise HostError(
+                f"cannot write {self._store}: {error.strerror}",
+                "make room there, or set [control] state_dir to another folder",
+            ) from None
 
     def _offers(self, machine: Machine) -> dict[int, Offer]:
         return {

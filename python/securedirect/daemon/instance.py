@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from securedirect.errors import HostError
+from securedirect.files import replace_file
 
 _log = logging.getLogger(__name__)
 
@@ -77,9 +78,7 @@ class InspectorFile:
 
     def write(self, pid: int) -> None:
         """Remember ``pid``. Its start time tells it from a later process of the same number."""
-        new = self.path.with_suffix(".new")
-        new.write_text(json.dumps({"pid": pid, "start_time": start_time(pid)}))
-        new.replace(self.path)
+        replace_file(self.path, json.dumps({"pid": pid, "start_time": start_time(pid)}).encode())
 
     def remove(self) -> None:
         """Forget it. Idempotent."""

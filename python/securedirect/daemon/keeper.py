@@ -221,7 +221,11 @@ class Keeper:
             os.close(config_fd)
             control.close()
         self.started = time.time()
-        self._file.write(self._process.pid)
+        try:
+            self._file.write(self._process.pid)
+        except OSError as error:
+            # It runs, and another one beside it would only be in its way.
+            _log.error("cannot remember the inspector in %s: %s", self._file.path, error.strerror)
         reader = asyncio.StreamReader(limit=_LINE_BYTES)
         transport, _ = await loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", buffering=0)

@@ -87,7 +87,9 @@ class EveLog:
         if b'"timestamp"' not in raw[:200]:
             try:
                 event = json.loads(raw)
-            except ValueError:
+                if not isinstance(event, dict):
+                    raise ValueError("no object")
+            except (ValueError, RecursionError):
                 self.lost += 1
                 _log.warning("the inspector sent a line that is no JSON: %r", raw[:200])
                 return

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from securedirect.errors import EXIT_CAPABILITY, HostError
+from securedirect.files import replace_file
 from securedirect.lab import netns, processes
 from securedirect.lab.plan import RUN_ROOT, Plan, check_name, netns_name, netns_pattern
 
@@ -51,9 +52,7 @@ class State:
         path = self.plan.run_dir / STATE_FILE
         # What `lab up --json` prints is in it for other programs: `status` finds its socket here.
         document = {"version": 1, **self.plan.document(), **asdict(self)}
-        beside = path.with_suffix(".new")
-        beside.write_text(json.dumps(document, indent=1) + "\n")
-        beside.replace(path)
+        replace_file(path, (json.dumps(document, indent=1) + "\n").encode(), mode=0o644)
 
 
 def read(name: str) -> State | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Any, Protocol
 
 from securedirect.events.catalogue import EventId
 from securedirect.events.eve import EveLog, timestamp
+from securedirect.files import replace_file
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +60,17 @@ class Mark:
         }
 
 
+def _stored(entry: dict[str, Any]) -> Mark:
+    """A mark as ``AttackerRegistry.write`` keeps it. ValueError, TypeError or KeyError when it is none."""
+    return Mark(
+        str(IPv4Address(entry["address"])),
+        float(entry["since"]),
+        float(entry["expires"]),
+        int(entry["sid"]),
+        str(entry["by"]),
+    )
+
+
 class AttackerRegistry:
     """Call ``restore`` once, then ``poll`` regularly; ``save`` when ``dirty``."""
 
@@ -95,7 +106,7 @@ class AttackerRegistry:
         """Put the marks on disk that are still valid into the kernel; the number of those it did not have."""
         try:
             stored = json.loads(self.path.read_bytes())
-            entries = [Mark(**entry) for entry in stored["attackers"]] if stored["format"] == _FORMAT else []
+            entries = [_stored(entry) for entry in stored["attackers"]] if stored["format"] == _FORMAT else []
         except FileNotFoundError:
             entries = []
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -202,14 +213,8 @@ class AttackerRegistry:
 
     def write(self, data: bytes) -> None:
         """Store a snapshot so that a crash leaves either the old or the new one."""
-        new = self.path.with_suffix(".new")
-        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            with os.fdopen(fd, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self.path)
+            replace_file(self.path, data)
         except OSError:
-            new.unlink(missing_ok=True)
+            self.dirty = True
             raise

@@ -76,6 +76,31 @@ def test_it_gets_its_configuration_and_its_events_are_written(eve: EveLog, tmp_p
     assert events(eve) == [{"event": "inspector_started", "got": "eth0RULES"}]
 
 
+def test_on_a_full_disk_there_is_one_inspector_all_the_same(
+    eve: EveLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = tmp_path / "started"
+
+    def full(self: InspectorFile, pid: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def main() -> None:
+        body = f'open({str(started)!r}, "a").write("x"); say("inspector_started"); time.sleep(60)'
+        kept = keeper(eve, tmp_path, body)
+        await kept.start()
+        monkeypatch.setattr(InspectorFile, "write", full)
+        first = kept.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: kept.restarts == 1)
+        await asyncio.sleep(0.3)
+        assert kept.pid not in (None, first)
+        await kept.stop()
+
+    asyncio.run(main())
+    assert started.read_text() == "xx", "no more than one at a time"
+
+
 def test_it_is_started_again_at_once_when_it_is_killed(eve: EveLog, tmp_path: Path) -> None:
     async def main() -> None:
         kept = keeper(eve, tmp_path, 'say("inspector_started"); time.sleep(60)')

@@ -36,13 +36,15 @@ def test_lines_of_the_inspector(tmp_path: Path) -> None:
     log.line(given + b"\n")
     log.line(b'{"event_type":"alert","flow_id":1}\n')
     log.line(b"no json\n")
+    log.line(b"[]\n")
+    log.line(b"[" * 100_000 + b"\n")
     log.line(b"\n")
     lines = log.path.read_bytes().splitlines()
     assert lines[0] == given
     assert json.loads(lines[1])["timestamp"]
     assert json.loads(lines[1])["flow_id"] == 1
     assert len(lines) == 2
-    assert (log.written, log.lost) == (2, 1)
+    assert (log.written, log.lost) == (2, 3)
 
 
 def test_a_rotated_file_is_opened_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

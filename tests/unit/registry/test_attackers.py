@@ -110,7 +110,16 @@ def test_marks_that_survived_in_the_kernel_are_not_touched(table: Table, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"format": 1}', '{"format": 1, "attackers": [{"x": 1}]}']
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"format": 1}',
+        '{"format": 1, "attackers": [{"x": 1}]}',
+        '{"format": 1, "attackers": [{"address": "x", "since": 1, "expires": 9e9, "sid": 1, "by": "rule"}]}',
+        '{"format": 1, "attackers": [{"address": "192.0.2.1", "since": 1, "expires": "x", "sid": 1, "by": ""}]}',
+    ],
 )
 def test_a_damaged_file_stops_nothing(table: Table, tmp_path: Path, content: str) -> None:
     (tmp_path / "attackers.json").write_text(content)
@@ -134,6 +143,7 @@ def test_a_failed_write_leaves_the_old_file(
         one.write(one.snapshot())
     assert (tmp_path / "attackers.json").read_bytes() == old
     assert not (tmp_path / "attackers.new").exists()
+    assert one.dirty, "it is tried again"
 
 
 def test_allowed_sources_are_freed_and_cannot_be_added(table: Table, tmp_path: Path) -> None:

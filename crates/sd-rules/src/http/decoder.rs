@@ -44,13 +44,16 @@ decoders! {
     UriReadings = 12, DIVERT, "HTTP ambiguous: more readings of the URI than can be kept";
     BlankHeaderLine = 13, DIVERT, "HTTP ambiguous: header line of blanks only";
     CompressionBomb = 14, DIVERT, "HTTP ambiguous: compressed body that grows beyond measure";
+    /// No client that follows links writes these, and servers differ in where they lead.
+    DisguisedWayUp = 15, DIVERT, "HTTP ambiguous: a way up ('../') that is encoded twice, overlong or by %u in the URI";
+    FarAboveRoot = 16, DIVERT, "HTTP ambiguous: URI path climbs above the root three times, or by a backslash";
     /// Oddities.
     NotHttp = 20, ALERT, "HTTP decoder: the bytes are no HTTP request";
     BareLineFeed = 21, ALERT, "HTTP decoder: line feed without carriage return in the head";
     RequestLineBlanks = 22, ALERT, "HTTP decoder: tab, leading or repeated blank in the request line";
     SimpleRequest = 23, ALERT, "HTTP decoder: request without version (HTTP/0.9)";
     BadVersion = 24, ALERT, "HTTP decoder: unusual protocol version";
-    EncodedNul = 25, ALERT, "HTTP decoder: NUL byte in the URI";
+    EncodedNul = 25, DIVERT, "HTTP decoder: NUL byte in the URI path";
     DoubleEncoding = 26, ALERT, "HTTP decoder: doubly encoded URI path";
     InvalidPercent = 27, QUIET, "HTTP decoder: invalid percent encoding in the URI";
     UnicodePercent = 28, ALERT, "HTTP decoder: %u encoding in the URI";

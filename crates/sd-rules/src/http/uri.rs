@@ -195,6 +195,7 @@ pub fn decode_deep(
     }
     let start = out.len();
     let mut new_path = None;
+    let mut ways = WaysUp::default();
     let mut at = 0;
     while at < decoded.len() {
         if at >= path && new_path.is_none() {
@@ -215,6 +216,9 @@ pub fn decode_deep(
             lead @ 0xc0.. => wide(lead, rest, loose, event),
             byte => (byte, 1),
         };
+        if ways.disguised(byte, rest, length, at < path) {
+            event(Decoder::DisguisedWayUp);
+        }
         out.push(byte);
         at += length;
     }
@@ -223,6 +227,61 @@ pub fn decode_deep(
         return None;
     }
     Some(new_path.unwrap_or(out.len() - start))
+}
+
+/// Looks for `../` of which a byte is not what was sent.
+#[derive(Default)]
+struct WaysUp {
+    /// Dots in a row, and how odd they are written.
+    dots: u8,
+    odd: u8,
+    /// Ways up in a row, and how odd they are.
+    row: u8,
+    odd_row: u8,
+    /// The next byte belongs to a form that has been taken.
+    taken: bool,
+}
+
+impl WaysUp {
+    /// True when `byte`, which comes next and is made of what `rest` begins with, ends a way up in disguise. In a path
+    /// one byte of it is enough. In a query an address may stand within an address, whose slashes are rightly encoded
+    /// twice, and two bytes may be a letter of some other character set: it takes two in a row, or two such bytes that
+    /// nobody needs to write so.
+    fn disguised(&mut self, byte: u8, rest: &[u8], length: usize, in_path: bool) -> bool {
+        if std::mem::take(&mut self.taken) {
+            return false;
+        }
+        let mut byte = byte;
+        if let (1, &[0xc0 | 0xc1, next, ..]) = (length, rest) {
+            // The loose form of a byte, whether or not it is decoded now.
+            let loose = (rest[0] & 1) << 6 | next & 0x3f;
+            if matches!(loose, b'.' | b'/' | b'\\') {
+                (byte, self.taken) = (loose, true);
+            }
+        }
+        let odd = match (length, byte) {
+            (1, _) if !self.taken => 0,
+            (3, b'/' | b'\\') if rest[0] == b'%' => 1,
+            _ => 2,
+        };
+        match byte {
+            b'.' => {
+                self.dots = self.dots.saturating_add(1);
+                self.odd += odd * u8::from(self.dots < 3);
+                return false;
+            }
+            b'/' | b'\\' if self.dots == 2 => {
+                self.row = self.row.saturating_add(1);
+                self.odd_row = self.odd_row.saturating_add(self.odd + odd);
+            }
+            // Slashes may be doubled.
+            b'/' | b'\\' if self.dots == 0 => {}
+            _ => (self.row, self.odd_row) = (0, 0),
+        }
+        let found = self.dots == 2 && self.odd_row > 0 && (in_path || self.row > 1 || self.odd_row > 3);
+        (self.dots, self.odd) = (0, 0);
+        found
+    }
 }
 
 /// The one byte that some servers make of the UTF-8 sequence that `lead` begins, and how many it replaces.
@@ -321,6 +380,8 @@ pub fn collapse(
     }
     let root = out.len();
     out.push(b'/');
+    let mut climbs = 0;
+    let backslash = how == Collapse::Backslashes && memchr::memmem::find(path, b"..\\").is_some();
     let mut segments = path[1..].split(separates).peekable();
     while let Some(segment) = segments.next() {
         let last = segments.peek().is_none();
@@ -339,6 +400,11 @@ pub fn collapse(
                 event(Decoder::DotSegment);
                 if out.len() == root + 1 {
                     event(Decoder::AboveRoot);
+                    climbs += 1;
+                    // One or two come of a link that some robot resolved badly.
+                    if climbs == 3 || backslash {
+                        event(Decoder::FarAboveRoot);
+                    }
                 } else {
                     let parent = out[root..out.len() - 1].iter().rposition(|byte| *byte == b'/').unwrap_or(0);
                     out.truncate(root + parent + 1);
@@ -400,7 +466,7 @@ mod tests {
             (b"/a\\b?x\\y", b"/a\\b?x\\y", b"/a/b?x\\y", vec![]),
             (b"/a?b=//x/../y", b"/a?b=//x/../y", b"/a?b=//x/../y", vec![]),
             (b"/a+b?c+d", b"/a+b?c+d", b"/a+b?c+d", vec![]),
-            (b"/scripts/..%5c../x", b"/scripts/..\\../x", b"/x", vec![Decoder::AboveRoot]),
+            (b"/scripts/..%5c../x", b"/scripts/..\\../x", b"/x", vec![Decoder::AboveRoot, Decoder::FarAboveRoot]),
             (b"/AbC", b"/AbC", b"/AbC", vec![]),
             (b"*", b"*", b"*", vec![]),
             (b"", b"", b"", vec![]),
@@ -496,5 +562,59 @@ mod tests {
             collapse(path, path.len(), Collapse::Parameters, &mut out, &mut |_| {});
             assert_eq!(out, collapsed, "{}", path.escape_ascii());
         }
+    }
+
+    #[test]
+    fn ways_up_in_disguise() {
+        let disguised = |uri: &[u8]| {
+            let path = Look::at(uri).path;
+            let mut reading = Vec::new();
+            decode(&uri[..path], None, &mut reading, &mut |_| {});
+            let mut path_length = reading.len();
+            decode(&uri[path..], None, &mut reading, &mut |_| {});
+            let mut found = false;
+            for _ in 0..3 {
+                let mut deeper = Vec::new();
+                let mut event = |event| found |= event == Decoder::DisguisedWayUp;
+                match decode_deep(&reading, path_length, false, &mut deeper, &mut event) {
+                    Some(length) => (reading, path_length) = (deeper, length),
+                    None => break,
+                }
+            }
+            found
+        };
+        for uri in [
+            b"/a/..%255c../x".as_slice(),
+            b"/a/..%c0%af../x",
+            b"/a/..%c0%2f../x",
+            b"/a/.%u002e/x",
+            b"/a/%252e%252e/x",
+            b"/a?b=..%252f..%252fx",
+            b"/a?b=%c0%ae%c0%ae/x",
+            b"/a?b=%25c0%25ae%25c0%25ae%25c0%25afx",
+            b"/a?b=%252e%252e/x",
+            b"/a?b=..%25c0%252f..%25c0%252fx",
+        ] {
+            assert!(disguised(uri), "{}", uri.escape_ascii());
+        }
+        for uri in [
+            b"/a/../../x".as_slice(),
+            b"/a/%2e%2e/x",
+            b"/a%2520b..c/x",
+            b"/a?b=../../x",
+            b"/a?b=%2fpage%3ffile%3d..%252fimg",
+            b"/a?b=wait..%c0%afx",
+            b"/a?b=...%c0%af...%c0%afx",
+            b"/%c0%af%c0%ae%c0%bb/%c0%af",
+        ] {
+            assert!(!disguised(uri), "{}", uri.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn far_above_the_root() {
+        let far = |path: &[u8]| forms(path).2.contains(&Decoder::FarAboveRoot);
+        assert!(far(b"/../../../x") && far(b"/a/../../../../x") && far(b"/a/..%5c../x"));
+        assert!(!far(b"/../../x") && !far(b"/a/../../b/../../x") && !far(b"/a/b/c/../../../../x"));
     }
 }

@@ -28,8 +28,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from securedirect.config.model import AttackersTable
-from securedirect.rules import load_rule_files
-from securedirect.rules.load import DEFAULT_RULES, RuleEntry
+from securedirect.rules import DEFAULT_RULES, RuleEntry, load_rule_files
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SHARED = CHECKOUT.parent / "shared"

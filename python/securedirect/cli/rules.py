@@ -15,9 +15,9 @@ import click
 from securedirect.cli.rules_report import change as set_command
 from securedirect.cli.rules_report import report as report_command
 from securedirect.errors import EXIT_CONFIG, EXIT_FAILURE
+from securedirect.rules import DEFAULT_RULES, RuleEntry, RuleReport, load_rule_files
 from securedirect.rules.compile import STATUSES
 from securedirect.rules.describe import describe
-from securedirect.rules.load import DEFAULT_RULES, RuleEntry, RuleReport, load_rule_files
 from securedirect.rules.policy import DIVERT_BITS, SCORE_BITS
 
 _TITLES = {

@@ -13,7 +13,7 @@ from typing import Any
 from securedirect.config.model import AttackersTable, InspectorTable
 from securedirect.daemon.kernel import load_extension
 from securedirect.errors import HostError
-from securedirect.rules.load import RuleReport
+from securedirect.rules import RuleReport
 
 
 def replay_capture(

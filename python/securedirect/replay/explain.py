@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from securedirect.daemon.kernel import load_extension
+from securedirect.rules import RuleReport
 from securedirect.rules.builtin import builtin_rules
-from securedirect.rules.load import RuleReport
 
 MAX_CANDIDATES = 500
 """More candidates than this are counted, not explained."""

@@ -14,9 +14,11 @@ bits and is never reported.
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 from securedirect.rules import vocabulary
 from securedirect.rules.addresses import Reach, describe_ranges, networks, reach
@@ -105,7 +107,7 @@ def judge(rule: Rule, service: RuleService | None = None) -> Verdict:
     if header_reach.foreign:
         foreign.append(header_reach.foreign)
     foreign += filter(None, (_never(test) for test in rule.tests))
-    listed = is_address_list(rule)
+    listed = not foreign and is_address_list(rule)
     if not foreign and not listed and is_packet(rule) and _without_payload(rule):
         foreign.append("about segments without payload, which carry no request")
     if foreign:
@@ -246,16 +248,80 @@ def rule_document(
 ) -> dict[str, Any]:
     """The document's entry of a loaded rule."""
     return {
-        "gid": rule.gid,
-        "sid": rule.sid,
-        "rev": rule.rev,
-        "msg": rule.msg,
-        "classtype": rule.classtype,
+        **_name(rule),
         "category": category,
         "priority": priority,
         "action": action,
         "file": file,
         "line": line,
+        **_demands(rule, ports),
+    }
+
+
+class DocumentText(NamedTuple):
+    """What of an entry hangs on the rule alone, as JSON: ``head`` and ``tail``; the rest stands between.
+
+    ``gives``: bits that it changes; ``waits``: for each option that waits for bits, these, and whether one is
+    enough. Names of bits say their kind.
+    """
+
+    head: str
+    tail: str
+    gives: tuple[str, ...]
+    waits: tuple[tuple[tuple[str, ...], bool], ...]
+
+    def json(self, *, action: str, category: str, priority: int, file: str, line: int) -> str:
+        """The entry, as ``rule_document`` has it."""
+        middle = _json_of(category, priority, action, file)
+        return f"{self.head},{middle}{line},{self.tail}"
+
+
+@lru_cache(maxsize=1024)
+def _json_of(category: str, priority: int, action: str, file: str) -> str:
+    said = {"category": category, "priority": priority, "action": action, "file": file}
+    return f'{compact(said)[1:-1]},"line":'
+
+
+def document_text(rule: Rule, ports: tuple[tuple[int, int], ...] | None) -> DocumentText:
+    """Of a loaded rule. ``ports``: as of ``rule_document``."""
+    demands = _demands(rule, ports)
+    bits = [(option, names) for option in demands["options"] if (names := _bits(option))]
+    return DocumentText(
+        compact(_name(rule))[:-1],
+        compact(demands)[1:],
+        tuple(name for option, names in bits if option["command"] in ("set", "toggle") for name in names),
+        tuple(
+            (tuple(names), bool(option.get("any"))) for option, names in bits if option["command"] == "isset"
+        ),
+    )
+
+
+def _bits(option: Mapping[str, Any]) -> list[str]:
+    """The bits that an option of the document names, by kind: flowbits and xbits are apart."""
+    match option["kind"]:
+        case "flowbits":
+            return [f"flowbits {name}" for name in option["bits"]]
+        case "xbits":
+            return [f"xbits {option['name']}"]
+    return []
+
+
+compact = json.JSONEncoder(separators=(",", ":")).encode
+"""JSON without blanks."""
+
+
+def _name(rule: Rule) -> dict[str, Any]:
+    return {
+        "gid": rule.gid,
+        "sid": rule.sid,
+        "rev": rule.rev,
+        "msg": rule.msg,
+        "classtype": rule.classtype,
+    }
+
+
+def _demands(rule: Rule, ports: tuple[tuple[int, int], ...] | None) -> dict[str, Any]:
+    return {
         "scope": "packet" if is_packet(rule) else "http",
         "dialect": rule.dialect,
         "silent": rule.noalert,

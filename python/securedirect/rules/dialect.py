@@ -17,7 +17,7 @@ def _any(words: str) -> str:
 
 
 _OPTION = r"[;(][ ]?"  # what stands before an option's name
-_RULE = r"^\#?[ ]?(?:alert|drop|reject|block)[ ]"
+_RULE = r"\n\#?[ ]?(?:alert|drop|reject|block)[ ]"
 _SNORT3_WORDS = "service bufferlen http_raw_body http_version http_param"
 _SURICATA_WORDS = """
     startswith endswith dotprefix xbits bsize app-layer-event app-layer-protocol stream_size noalert
@@ -30,26 +30,25 @@ _SURICATA_PROTOCOLS = """
 """
 _MODIFIERS = "nocase fast_pattern depth offset distance within rawbytes width"
 
-# Searched in comments too: commented-out rules are of the same dialect.
-_SNORT3 = re.compile(
-    rf'content[ ]?:[ ]?!?"(?:[^"\\;]|\\.)*+",[ ]?{_any(_MODIFIERS)}'
-    rf"|{_OPTION}{_any(_SNORT3_WORDS)}[ ]?[:;]"
-    rf"|{_OPTION}http_header[ ]?:[ ]?field"
-    rf"|{_RULE}(?:[a-z]+[ ]?)?\(",
-    re.MULTILINE,
+# Searched in comments too: commented-out rules are of the same dialect. One expression for each beginning, by
+# which it is found quickly.
+_SNORT3 = (
+    re.compile(rf'content[ ]?:[ ]?!?"(?:[^"\\;]|\\.)*+",[ ]?{_any(_MODIFIERS)}'),
+    re.compile(rf"{_OPTION}(?:{_any(_SNORT3_WORDS)}[ ]?[:;]|http_header[ ]?:[ ]?field)"),
+    re.compile(rf"{_RULE}(?:[a-z]+[ ]?)?\("),
 )
-_SURICATA = re.compile(
-    rf"{_OPTION}{_any(_SURICATA_SPACES)}\.\w+(?:\.\w+)?[ ]?[:;]"
-    rf"|{_OPTION}{_any(_SURICATA_WORDS)}[ ]?[:;]"
-    rf"|{_RULE}{_any(_SURICATA_PROTOCOLS)}[ ][^(\n]*->"
-    r'|pcre[ ]?:[ ]?!?"/[^;\n]*/(?:(?=[A-Za-z]*R)(?=[A-Za-z]*[UIPHCMD])|(?=[A-Za-z]*[VWQ]))[A-Za-z]+"',
-    re.MULTILINE,
+_SURICATA = (
+    re.compile(rf"{_OPTION}(?:{_any(_SURICATA_SPACES)}\.\w+(?:\.\w+)?|{_any(_SURICATA_WORDS)})[ ]?[:;]"),
+    re.compile(rf"{_RULE}{_any(_SURICATA_PROTOCOLS)}[ ][^(\n]*->"),
+    re.compile(
+        r'pcre[ ]?:[ ]?!?"/[^;\n]*/(?:(?=[A-Za-z]*R)(?=[A-Za-z]*[UIPHCMD])|(?=[A-Za-z]*[VWQ]))[A-Za-z]+"'
+    ),
 )
 # Which comes first in a rule: something to find, or a name that is a buffer of Snort 3 and a modifier
 # elsewhere.
-_FIRST = re.compile(
-    r"\n|[;(][ ]?(?:(?P<find>(?:uri)?content|pcre)[ ]?:"
-    r"|(?P<buffer>http_(?:raw_)?(?:uri|header|cookie|method|client_body|body)|pkt_data|raw_data)[ ]?(?=;))"
+_FIND = re.compile(r"[;(][ ]?(?:(?:uri)?content|pcre)[ ]?:")
+_BUFFER = re.compile(
+    r"[;(][ ]?(?:http_(?:raw_)?(?:uri|header|cookie|method|client_body|body)|pkt_data|raw_data)[ ]?(?=;)"
 )
 
 _SAMPLE = 1 << 18
@@ -57,28 +56,30 @@ _SAMPLE = 1 << 18
 
 def guess_dialect(text: str) -> Dialect:
     """The likeliest dialect of a rule file's text (the beginning of it is enough)."""
-    sample = text[:_SAMPLE]
+    sample = "\n" + text[:_SAMPLE]
     sticky, modifiers = _buffer_names(sample)
-    snort3 = len(_SNORT3.findall(sample)) + sticky
-    suricata = len(_SURICATA.findall(sample))
+    snort3 = _count(_SNORT3, sample) + sticky
+    suricata = _count(_SURICATA, sample)
     if snort3 > suricata and snort3 > modifiers:
         return "snort3"
     return "suricata" if suricata else "snort2"
 
 
+def _count(expressions: tuple[re.Pattern[str], ...], sample: str) -> int:
+    return sum(len(expression.findall(sample)) for expression in expressions)
+
+
 def _buffer_names(sample: str) -> tuple[int, int]:
     """How many rules name a buffer before anything to find (Snort 3), and how many after it (Snort 2)."""
     sticky = modifiers = 0
-    found = named = False
-    for match in _FIRST.finditer(sample):
-        if match["find"]:
-            found = True
-        elif match["buffer"] is None:  # a new line
-            found = named = False
-        elif not named:
-            named = True
-            if found:
-                modifiers += 1
-            else:
-                sticky += 1
+    seen = -1
+    for match in _BUFFER.finditer(sample):
+        line = sample.rfind("\n", 0, match.start())
+        if line == seen:
+            continue
+        seen = line
+        if _FIND.search(sample, line, match.start()):
+            modifiers += 1
+        else:
+            sticky += 1
     return sticky, modifiers

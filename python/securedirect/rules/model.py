@@ -7,7 +7,7 @@ Buffer names are those of the rule document: "raw", "http_uri", ... (see ``compi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 Dialect = Literal["snort2", "snort3", "suricata"]
@@ -60,6 +60,16 @@ class Header:
     direction: str
     destination: Addresses
     destination_ports: Ports
+    _hash: int = field(init=False, repr=False, compare=False)
+    """Known from the beginning: a header is looked up several times for each rule, and may be long."""
+
+    def __post_init__(self) -> None:
+        parts = (self.action, self.protocol, self.source, self.source_ports)
+        value = hash((parts, self.direction, self.destination, self.destination_ports))
+        object.__setattr__(self, "_hash", value)
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,10 @@ from securedirect.rules.model import Addresses, Header, Option, ParsedRule, Port
 
 # Possessive quantifiers keep this linear on any text.
 _OPTION = re.compile(r"\s*+([A-Za-z][\w.\-]*+)\s*+(?:(:)\s*+((?:[^;\\]++|\\.)*+))?;", re.DOTALL | re.ASCII)
+_PIECE = re.compile(r"((?:[^;\\]++|\\.|\\\Z)*+)(?:;|\Z)", re.DOTALL)
+"""What stands before an unescaped semicolon, or the end."""
 _NAME = re.compile(r"\s*+([A-Za-z][\w.\-]*+)\s*+(:?)", re.ASCII)
+_BLANKS = " \t\r\n\f\v"
 _WORD = re.compile(r"[^\s(]+")
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][\w.\-]*)\}?\Z")
 _PORT_NUMBER = re.compile(r"\d{1,5}\Z")
@@ -93,6 +96,53 @@ def parse_rule(text: str, start: int = 0) -> ParsedRule:
             )
         return ParsedRule(header, tuple(options))
     _explain_option(text, position, stripped)
+
+
+class OptionTable(dict[str, Option]):
+    """Options by how they are written, without their places: most of a set's are written many times."""
+
+    def __missing__(self, written: str) -> Option:
+        before, colon, value = written.partition(":")
+        name = _option_name(before)
+        if colon:
+            value = value.lstrip(_BLANKS)
+            if name in _QUOTED and (value.count('"') < 2 or "\\" in value) and _UNCLOSED.match(value):
+                raise _MistakeError
+        option = self[written] = tuple.__new__(Option, (name, value if colon else None, 0, 0))
+        return option
+
+
+@lru_cache(maxsize=4096)
+def _option_name(written: str) -> str:
+    """An option's name from what stands before its colon or semicolon."""
+    found = _NAME.fullmatch(written)
+    if found is None or found[2]:
+        raise _MistakeError
+    return found[1].lower()
+
+
+class _MistakeError(Exception):
+    """``parse_rule`` says which."""
+
+
+def parse_quickly(text: str, start: int, known: OptionTable) -> ParsedRule | None:
+    """The rule without its options' places, which only mistakes ask for. None: ``parse_rule`` has to look."""
+    opening = text.find("(", start)
+    if opening < 0:
+        return None
+    body = text[opening + 1 :]
+    if "\\" in body:
+        pieces = _PIECE.findall(body)
+        if not pieces[-1]:  # the end, once more
+            pieces.pop()
+    else:
+        pieces = body.split(";")
+    if len(pieces) < 2 or pieces.pop().strip() != ")":
+        return None
+    try:
+        return ParsedRule(parse_header(text[start:opening]), tuple(map(known.__getitem__, pieces)))
+    except (ConfigError, _MistakeError):
+        return None
 
 
 def _explain_option(text: str, position: int, stripped: str) -> NoReturn:

@@ -25,7 +25,7 @@ ordinary request in 20,000 together. Below ``SCORE_BITS`` more than one in 20,00
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePath
@@ -91,9 +91,16 @@ class Policy:
         named = None if technologies is None else running(technologies)
         return cls(named, (_checked("service.actions", service), _checked("rules.actions", everywhere)))
 
-    def decide(self, rule: Rule, file: str, classification: Classification | None) -> Decision:
-        """The action of ``rule`` from the file named ``file`` (its name without folders counts)."""
-        name = PurePath(file).name
+    def decide(
+        self,
+        rule: Rule,
+        file: PurePath,
+        classification: Classification | None,
+        measured: Callable[[Rule], Specificity] = specificity,
+    ) -> Decision:
+        """The action of ``rule`` from ``file`` (its name without folders counts). ``measured``: how specific
+        it is."""
+        name = file.name
         if rule.noalert:
             return Decision("off", "policy line 1: noalert")
         robots = _only_robots(rule)
@@ -112,9 +119,9 @@ class Policy:
         attack, why = _attack(rule, name, priority)
         if why and not attack:
             return Decision("alert", f"policy line 4: {why}")
-        measure = specificity(rule)
+        measure = measured(rule)
         why = why or f"classtype {rule.classtype or 'none'}, priority {priority}"
-        if attack and PurePath(file) == SHIPPED:
+        if attack and file == SHIPPED:
             return Decision("divert", f"policy line 2: {why}, a shipped rule", measure)
         if attack and measure.bits >= DIVERT_BITS:
             return Decision("divert", f"policy line 2: {why}, specific ({measure})", measure)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 from typing import cast
 
 from securedirect.rules import options_bytes, options_content, options_state, vocabulary
@@ -117,13 +118,17 @@ def _priority(reader: Reader, option: Option) -> None:
 def _metadata(reader: Reader, option: Option) -> None:
     if option.value is None:
         return
-    add = reader.metadata.append
-    for part in option.value.split(","):
-        key, _, value = part.strip(BLANKS).partition(" ")
-        if key == "service":
-            reader.services.append(value.strip().lower())
-        if key:
-            add((key.lower(), value.strip(BLANKS)))
+    pairs = [pair for pair in map(_pair, option.value.split(",")) if pair[0]]
+    reader.metadata += pairs
+    if "service" in option.value:
+        reader.services += [value.strip().lower() for key, value in pairs if key == "service"]
+
+
+@lru_cache(maxsize=8192)
+def _pair(part: str) -> tuple[str, str]:
+    """A key and its value: a set has the same few thousand in all its rules."""
+    key, _, value = part.strip(BLANKS).partition(" ")
+    return key.lower(), value.strip(BLANKS)
 
 
 def _reference(reader: Reader, option: Option) -> None:

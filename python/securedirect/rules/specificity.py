@@ -281,7 +281,6 @@ class Specificity:
         return f"{self.bits:.1f} bits"
 
 
-@lru_cache(maxsize=32768)
 def specificity(rule: Rule) -> Specificity:
     """How specific ``rule`` is."""
     parts = [*_contents(rule.tests), *_expressions(rule.tests), *_others(rule.tests)]

@@ -11,8 +11,8 @@ import pytest
 from securedirect import _core
 from securedirect.errors import ConfigError
 from securedirect.replay.explain import explain_request
+from securedirect.rules import RuleReport, load_rule_files
 from securedirect.rules.builtin import GID, builtin_rules, overridden
-from securedirect.rules.load import RuleReport, load_rule_files
 
 REQUEST = b"GET /%zz/../.. HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"
 

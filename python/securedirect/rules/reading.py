@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads rule files, each text once: for several services, and in the next load only what has changed.
+
+A load takes over from the one before it (``ReadRules(before)``) what nothing has changed for. What a rule is
+hangs on its text and the dialect, how it is judged also on the service (``Known``). What becomes of a file
+hangs also on its name, the policy and the classes, which the caller calls the context (``FileOutcome``). Only
+what a load has used is there for the next one, so never more than one configuration's rules are kept.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from securedirect.errors import ConfigError
+from securedirect.rules.compile import DocumentText, Status, document_text, judge, looks_at_http
+from securedirect.rules.dialect import guess_dialect
+from securedirect.rules.lexer import RuleText, as_text, rule_texts
+from securedirect.rules.model import Dialect, ParsedRule, Rule, RuleService
+from securedirect.rules.parser import OptionTable, parse_quickly, parse_rule
+from securedirect.rules.reader import read_rule
+from securedirect.rules.report import RuleEntry
+from securedirect.rules.specificity import Specificity, specificity
+
+
+class Named(NamedTuple):
+    """What is told of every rule."""
+
+    gid: int
+    sid: int
+    rev: int
+    msg: str
+    classtype: str
+
+
+class Judged(NamedTuple):
+    """How a rule is judged for one service. ``document``: of a loaded one."""
+
+    status: Status
+    reason: str
+    ports: tuple[tuple[int, int], ...] | None
+    http: bool
+    document: DocumentText | None
+
+
+_Whose = tuple[str, int, str] | None
+
+
+class Known:
+    """What one text says in one dialect. ``named``: None for a comment that is no rule.
+
+    ``rule``: none of a rule that is commented out, nor later of one that no service loads. ``refused``: why
+    the matcher does not take it, empty when it does, None as long as it was not asked.
+    """
+
+    __slots__ = ("_judged", "_measure", "named", "refused", "rule")
+
+    def __init__(self, named: Named | None, rule: Rule | None = None) -> None:
+        self.named = named
+        self.rule = rule
+        self.refused: str | None = None
+        self._measure: Specificity | None = None
+        self._judged: tuple[tuple[_Whose, Judged], ...] = ()
+
+    def judged(self, service: RuleService | None, read: Callable[[], Rule]) -> Judged:
+        """``read``: reads the rule once more."""
+        # Its profile says nothing here.
+        whose: _Whose = (service.name, service.port, service.protocol) if service else None
+        for one, found in self._judged:
+            if one == whose:
+                return found
+        rule = self.rule = self.rule or read()
+        verdict = judge(rule, service)
+        ports = verdict.reach.ports
+        document = document_text(rule, ports) if verdict.status == "loaded" else None
+        found = Judged(
+            verdict.status, sys.intern(verdict.reason), ports, looks_at_http(rule, ports), document
+        )
+        self._judged += ((whose, found),)
+        return found
+
+    def measure(self, rule: Rule) -> Specificity:
+        """How specific its rule is."""
+        if self._measure is None:
+            self._measure = specificity(rule)
+        return self._measure
+
+    def let_go(self) -> None:
+        """Of what the next load does not ask for."""
+        if not any(judged.document for _, judged in self._judged):
+            self.rule = None
+
+
+class Unit(NamedTuple):
+    """A rule's text and what it is: ``known``, or else the ``error``. ``named``: a broken rule as far as it
+    could be read. ``is_rule``: only its options are wrong.
+    """
+
+    text: RuleText
+    known: Known | None
+    error: ConfigError | None = None
+    named: Named | None = None
+    is_rule: bool = True
+
+
+@dataclass(slots=True)
+class FileOutcome:
+    """What becomes of a file's rules for one service, as long as nothing is known of other files."""
+
+    entries: list[RuleEntry] = field(default_factory=list)
+    rules: list[DocumentRule] = field(default_factory=list)
+    reputation: list[dict[str, Any]] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+    """Keys of overrides that met a rule."""
+    captured: list[tuple[tuple[int, int, int], dict[str, Any]]] = field(default_factory=list)
+    """Entries of the document for captures, with what they are sorted by."""
+
+
+class DocumentRule(NamedTuple):
+    """A rule of the document: the index of its entry, its JSON, whose it is."""
+
+    place: int
+    json: str
+    document: DocumentText
+    known: Known
+
+
+class _Record:
+    """What is kept of one file."""
+
+    __slots__ = ("digest", "known", "outcomes")
+
+    def __init__(self, digest: bytes, known: dict[bytes, Known]) -> None:
+        self.digest = digest
+        self.known = known
+        self.outcomes: dict[Hashable, FileOutcome] = {}
+
+
+_Key = tuple[Path, Dialect | None, bool]
+
+
+class ReadRules:
+    """What one load has read; ``done`` ends it. ``before``: of the load before, which stays as it is."""
+
+    def __init__(self, before: ReadRules | None = None) -> None:
+        self._before = before
+        self._older: Mapping[bytes, Known] | None = None
+        self._options = OptionTable()
+        self._contents: dict[Path, tuple[bytes, bytes]] = {}
+        self._units: dict[_Key, tuple[Dialect, list[Unit]]] = {}
+        self._records: dict[_Key, _Record] = {}
+
+    def outcome(
+        self,
+        path: Path,
+        dialect: Dialect | None,
+        disabled: bool,
+        context: Hashable,
+        make: Callable[[Dialect, list[Unit]], FileOutcome],
+    ) -> FileOutcome:
+        """What becomes of a file: as before if the file and the ``context`` are the same, else by ``make``.
+
+        ``dialect``: None to guess. ``disabled``: read what is commented out, too. ConfigError for a file that
+        cannot be read.
+        """
+        key = (path, dialect, disabled)
+        data, digest = self._content(path)
+        earlier = self._before._records.get(key) if self._before else None
+        if earlier is not None and earlier.digest != digest:
+            earlier = None
+        record = self._records.get(key)
+        if record is None:
+            record = self._records[key] = _Record(digest, earlier.known if earlier else {})
+        found = record.outcomes.get(context) or (earlier.outcomes.get(context) if earlier else None)
+        if found is None:
+            if key not in self._units:
+                self._units[key] = self._read(data, dialect, disabled, record)
+            found = make(*self._units[key])
+        record.outcomes[context] = found
+        return found
+
+    def done(self) -> None:
+        """Keep what the next load may ask for, and nothing else."""
+        self._before = self._older = None
+        self._options.clear()
+        self._contents.clear()
+        self._units.clear()
+        for record in self._records.values():
+            for known in record.known.values():
+                known.let_go()
+
+    def _content(self, path: Path) -> tuple[bytes, bytes]:
+        if path not in self._contents:
+            data = read_rule_file(path)
+            self._contents[path] = (data, blake2b(data, digest_size=16).digest())
+        return self._contents[path]
+
+    def _read(
+        self, data: bytes, dialect: Dialect | None, disabled: bool, record: _Record
+    ) -> tuple[Dialect, list[Unit]]:
+        text = data.decode("latin-1")  # one character is one byte
+        chosen = dialect or guess_dialect(text)
+        known = record.known
+        older = self._known_before()
+        person = f"{chosen}{disabled:d}".encode()
+        units = []
+        for one in rule_texts(text, multiline=chosen == "snort3"):
+            written = one.text[one.start :].encode("latin-1", "replace")
+            key = blake2b(written, digest_size=16, person=person, salt=b"#" * one.disabled).digest()
+            found = known.get(key) or older.get(key)
+            unit = Unit(one, found) if found else self.unit(one, chosen, disabled)
+            if unit.known is not None:
+                known[key] = unit.known
+            units.append(unit)
+        return chosen, units
+
+    def _known_before(self) -> Mapping[bytes, Known]:
+        """Of all files: a rule may have moved, or its file got another name."""
+        if self._older is None:
+            records = self._before._records.values() if self._before else ()
+            self._older = {key: known for record in records for key, known in record.known.items()}
+        return self._older
+
+    def unit(self, text: RuleText, dialect: Dialect, disabled: bool) -> Unit:
+        """Read one rule."""
+        further = disabled or not text.disabled
+        quick = parse_quickly(text.text, text.start, self._options)
+        parsed = None
+        try:
+            if quick is not None:
+                try:
+                    return Unit(text, _known(quick, dialect, further))
+                except ConfigError:
+                    pass  # it is to be found where
+            parsed = parse_rule(text.text, text.start)
+            return Unit(text, _known(parsed, dialect, further))
+        except ConfigError as error:
+            return Unit(text, None, error, _named(parsed) if parsed else None, parsed is not None)
+
+
+def _known(parsed: ParsedRule, dialect: Dialect, further: bool) -> Known:
+    if not further:
+        return Known(_named(parsed))
+    rule = read_rule(parsed, dialect)
+    return Known(Named(rule.gid, rule.sid, rule.rev, rule.msg, rule.classtype), rule)
+
+
+def _named(parsed: ParsedRule) -> Named | None:
+    """What a rule that is not read is called. None without a sid: a comment that only looks like a rule."""
+    values = {option.name: option.value or "" for option in parsed.options}
+    if not values.get("sid", "").strip().isdigit():
+        return None
+    return Named(
+        _whole(values.get("gid", ""), 1),
+        _whole(values["sid"], 0),
+        _whole(values.get("rev", ""), 0),
+        as_text(values.get("msg", "").strip().strip('"')),
+        values.get("classtype", "").strip().lower(),
+    )
+
+
+def _whole(text: str, otherwise: int) -> int:
+    text = text.strip()
+    return int(text) if text.isdigit() and len(text) < 11 else otherwise
+
+
+def read_rule_file(path: Path) -> bytes:
+    """A rule file's bytes. ConfigError with what to do when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        hint = "check the path; relative ones in the configuration start at its own folder"
+        message = "there is no such rule file"
+    except IsADirectoryError:
+        hint, message = (
+            "name the files in it, for example with a shell pattern: FOLDER/*.rules",
+            "this is a folder",
+        )
+    except OSError as error:
+        hint, message = "make it readable for this user", f"the rule file cannot be read: {error.strerror}"
+    raise ConfigError(message, file=str(path), hint=hint)

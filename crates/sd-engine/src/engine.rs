@@ -197,6 +197,11 @@ impl Engine {
             self.connections.insert(meta.flow, c);
         }
         let Some(c) = self.connections.get_mut(&meta.flow) else { return Disposition::Consumed };
+        if !c.template.is_of(frame) {
+            // XDP counted it for the flow whose place this was until just then.
+            host.count(Counter::DropStaleFlow, 1);
+            return Disposition::Consumed;
+        }
         self.core.follow_kernel(c, now, host);
         let disposition = self.core.on_segment(c, now, meta, frame, &segment, length, host);
         self.core.account(c);

@@ -268,6 +268,11 @@ impl Template {
         t
     }
 
+    /// The frame, which has been parsed, has these addresses and ports.
+    pub fn is_of(&self, frame: &[u8]) -> bool {
+        self.addresses == frame[ETH + 12..ETH + 20] && self.ports == frame[ETH + IP..ETH + IP + 4]
+    }
+
     pub fn client_port(&self) -> u16 {
         u16::from_be_bytes([self.ports[0], self.ports[1]])
     }

@@ -14,6 +14,8 @@ const DEEP_HISTORY: usize = 256 * 1024;
 const AHEAD_WINDOW: u32 = 16 * 1024 * 1024;
 const AHEAD_SEGMENTS: usize = 1024;
 const AHEAD_BYTES: usize = 1024 * 1024;
+/// What keeping one of them takes besides its bytes: its entry, and the allocator's own.
+const AHEAD_EACH: usize = size_of::<Ahead>() + 32;
 
 /// `a - b` for sequence numbers (RFC 9293, section 3.4): negative when a is before b.
 pub fn distance(a: u32, b: u32) -> i32 {
@@ -120,7 +122,7 @@ impl Stream {
 
     /// Bytes of memory that this stream holds.
     pub fn memory(&self) -> usize {
-        self.bytes.len() + self.ahead_bytes
+        self.bytes.len() + self.ahead_bytes + self.ahead.len() * AHEAD_EACH
     }
 
     /// The bytes from `from` to `to`, as far as they are kept.
@@ -411,6 +413,7 @@ mod tests {
             refused += u32::from(ok(&mut s, 10 + i * 2, b"x").refused == Some(Refused::NoRoom));
         }
         assert_eq!(refused as usize, 2000 - AHEAD_SEGMENTS);
+        assert!(s.memory() > 48 * AHEAD_SEGMENTS, "single bytes take more than a byte each");
     }
 
     #[test]

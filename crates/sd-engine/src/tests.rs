@@ -809,6 +809,19 @@ fn half_closed_clients_are_served() {
 }
 
 #[test]
+fn another_clients_packet_in_a_place_that_changed_hands_is_dropped() {
+    let mut b = Bench::new();
+    b.segment(0, &GOOD[..10], ACK);
+    let mine = b.template;
+    b.template = packet::Template::between(([203, 0, 113, 9], 4000), ([192, 0, 2, 100], 80));
+    b.segment(10, &GOOD[10..], ACK | PSH);
+    assert_eq!(b.world.counter(Counter::DropStaleFlow), 1);
+    b.template = mine;
+    b.segment(10, &GOOD[10..], ACK | PSH);
+    assert_eq!(b.world.received(SERVER), GOOD);
+}
+
+#[test]
 fn stale_generations_are_dropped() {
     let mut b = Bench::new();
     b.segment(0, &GOOD[..5], ACK);

@@ -71,6 +71,11 @@ impl Lines {
         }
     }
 
+    /// Bytes of memory that it holds.
+    pub fn memory(&self) -> usize {
+        size_of::<Lines>() + self.line.memory() + self.reported.capacity() * size_of::<RuleId>()
+    }
+
     /// The first `bytes` of the data are gone.
     pub fn forget(&mut self, bytes: usize) {
         if bytes > self.start {

@@ -521,7 +521,14 @@ impl Transaction {
 
     /// Bytes of memory that grow with what the client sends, besides the data itself.
     pub fn memory(&self) -> usize {
-        self.content.as_ref().map_or(0, |content| content.memory()) + self.buffers.memory() + self.decoded.capacity()
+        let lines = self.lines.as_ref().map_or(0, |lines| lines.memory());
+        self.content.as_ref().map_or(0, |content| content.memory())
+            + self.buffers.memory()
+            + self.decoded.capacity()
+            + size_of_val(&self.head.headers[..])
+            + self.candidates.capacity() * size_of::<Candidate>()
+            + self.states.capacity() * size_of::<PartState>()
+            + lines
     }
 
     /// The oddities found so far, reported or not.

@@ -48,3 +48,13 @@ fn requests_that_many_rules_look_at_stay_below_it() {
     let text = b"&msg=<p>An ordinary answer, %3C and all.</p> ".repeat(2_000);
     assert!(!judge(&set, &post(&text)).contains(&WORK_BOUND));
 }
+
+#[test]
+fn what_many_rules_know_of_a_request_is_counted() {
+    let set = costly_rules();
+    let mut tx = Transaction::default();
+    let uri: String = "/a?".to_owned() + &(1..200).map(|sid| format!("b{sid}=")).collect::<String>();
+    let head = [b"GET ".as_slice(), uri.as_bytes(), b" HTTP/1.1\r\nHost: a\r\n"].concat();
+    tx.advance(&set, &Default::default(), &mut Default::default(), &head, true, &mut Vec::new());
+    assert!(tx.memory() > 599 * 16, "{}", tx.memory());
+}

@@ -335,9 +335,7 @@ class Supervisor:
                 config = with_rules_of(self.config, new)
                 # Reading tens of thousands of rules takes seconds, in which health checks go on.
                 rules = await asyncio.to_thread(load_rulesets, config)
-                answer = await self.keeper.reload(rules.collection()) if self.keeper else {}
-                with kernel_step("cannot hand the rules' lists of addresses to the kernel"):
-                    self.director.set_listed(list(rules.listed))
+                answer = await self._put_in_force(rules)
             except (ConfigError, HostError) as error:
                 code = EXIT_CONFIG if isinstance(error, ConfigError) else error.exit_code
                 message = str(dataclasses.replace(error, hint=""))
@@ -367,6 +365,21 @@ class Supervisor:
             if later:
                 _log.warning("changes of %s need a restart", ", ".join(later))
             return result
+
+    async def _put_in_force(self, rules: Rulesets) -> dict[str, Any]:
+        """The kernel and the inspector follow ``rules``, or both what they did. HostError when they
+        cannot."""
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._restore_lists)
+            with kernel_step("cannot hand the rules' lists of addresses to the kernel"):
+                self.director.set_listed(list(rules.listed))
+            answer = await self.keeper.reload(rules.collection()) if self.keeper else {}
+            undo.pop_all()
+        return answer
+
+    def _restore_lists(self) -> None:
+        with contextlib.suppress(OSError):
+            self.director.set_listed(list(self.rules.listed))
 
     # Background work.
 

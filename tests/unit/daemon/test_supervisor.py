@@ -456,6 +456,30 @@ def test_rules_are_reloaded_and_refused(site: Site) -> None:
     asyncio.run(main())
 
 
+def test_a_refused_reload_changes_neither_the_inspector_nor_the_kernels_lists(site: Site) -> None:
+    async def main() -> None:
+        async with site.running() as supervisor:
+            rules = site.folder / "one.rules"
+            listing = 'alert tcp 203.0.113.0/24 any -> any 80 (msg:"Listed"; sid:20;)\n'
+            rules.write_text(RULE + listing)
+            await site.ask("reload")
+            before = site.director.listed
+            assert [network for network, *_ in before] == ["203.0.113.0/24"]
+            # The inspector refuses; then the kernel does, before the inspector is asked.
+            rules.write_text(RULE.replace('msg:"X"', 'msg:"refuse-me"'))
+            with pytest.raises(AnswerError, match="refuses"):
+                await site.ask("reload")
+            assert site.director.listed == before
+            site.director.fail_at = "set_listed"
+            rules.write_text(RULE)
+            with pytest.raises(AnswerError, match="lists of addresses"):
+                await site.ask("reload")
+            assert supervisor.keeper is not None
+            assert b"Listed" in os.pread(supervisor.keeper._rules_fd, 1 << 20, 0)
+
+    asyncio.run(main())
+
+
 def test_observing_is_passed_on_and_warned_about(site: Site) -> None:
     async def main() -> None:
         site.path.write_text(CONFIG.replace("hold_ms = 120", 'mode = "observe"'))

@@ -118,7 +118,7 @@ def test_marks_that_survived_in_the_kernel_are_not_touched(table: Table, tmp_pat
         '{"format": 1}',
         '{"format": 1, "attackers": [{"x": 1}]}',
         '{"format": 1, "attackers": [{"address": "x", "since": 1, "expires": 9e9, "sid": 1, "by": "rule"}]}',
-        '{"format": 1, "attackers": [{"address": "192.0.2.1", "since": 1, "expires": "x", "sid": 1, "by": ""}]}',
+        '{"format": 1, "attackers": [{"address": "1.2.3.4", "since": 1,"expires": "x", "sid": 1, "by": ""}]}',
     ],
 )
 def test_a_damaged_file_stops_nothing(table: Table, tmp_path: Path, content: str) -> None:

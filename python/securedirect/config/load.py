@@ -23,7 +23,7 @@ from securedirect.errors import ConfigError
 DEFAULT_PATH = Path("/etc/securedirect/securedirect.toml")
 KEY_BYTES = 16
 
-_ACTION_SELECTOR = re.compile(r"(sid:\d+|classtype:[\w-]+|file:\S+)")
+_ACTION_SELECTOR = re.compile(r"((?:sid|builtin):\d+|classtype:[\w-]+|file:\S+)")
 
 
 def load_config(path: Path) -> Config:
@@ -291,7 +291,7 @@ def _cross_check(path: Path, positions: Positions, config: Config) -> Iterator[C
                     str(path),
                     line,
                     column,
-                    'write "sid:1852", "classtype:attempted-recon" or "file:web-misc.rules"',
+                    'write "sid:1852", "classtype:attempted-recon", "file:web-misc.rules" or "builtin:27"',
                 )
     for place, message, hint in _check_services(config):
         yield wrong(place, message, hint)

@@ -6,10 +6,9 @@ Also says which part of a changed configuration a reload takes over.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from securedirect.config import Config
@@ -32,6 +31,8 @@ class Rulesets:
     listed: tuple[tuple[str, int, int, int], ...] = ()
     """Networks of rules that are lists of addresses: (network, services, services that divert, sid), the
     services as bits."""
+    read: ReadRules = field(default_factory=ReadRules)
+    """What the next load need not read again."""
 
     def collection(self) -> bytes:
         """What the inspector is given: ``{"version": 2, "documents": [one for each service]}``."""
@@ -77,10 +78,12 @@ class Rulesets:
         return [f"no rule is loaded{of}: nothing can be recognised as an attack"] if empty else []
 
 
-def load_rulesets(config: Config) -> Rulesets:
-    """The configured rules; ConfigError for a file or rule that is wrong."""
+def load_rulesets(config: Config, before: Rulesets | None = None) -> Rulesets:
+    """The configured rules; ConfigError for a file or rule that is wrong. ``before``: those in force, which$
+    stay as they are. What is the same in them is not read again.
+    """
     files = config.rules.files or (DEFAULT_RULES,)
-    read = ReadRules()  # each file is read once, whatever the number of services
+    read = ReadRules(before.read if before else None)
     reports = []
     for service in config.services:
         report = load_rule_files(
@@ -94,20 +97,19 @@ def load_rulesets(config: Config) -> Rulesets:
         )
         report.raise_if_broken()
         reports.append(report)
-    listed = listed_networks([report.document for report in reports], config.services)
-    return Rulesets(config.services, tuple(reports), tuple(str(file) for file in files), listed)
+    read.done()
+    listed = listed_networks([report.reputation for report in reports], config.services)
+    return Rulesets(config.services, tuple(reports), tuple(str(file) for file in files), listed, read)
 
 
 def listed_networks(
-    documents: Sequence[bytes], services: Sequence[Service]
+    lists: Sequence[Sequence[Mapping[str, Any]]], services: Sequence[Service]
 ) -> tuple[tuple[str, int, int, int], ...]:
-    """The networks that the documents' rules list, each once; what a list leaves out has no services."""
+    """The networks that the services' rules list, each once; what a list leaves out has no services."""
     found: dict[str, tuple[int, int, int]] = {}
-    for number, (document, service) in enumerate(zip(documents, services, strict=True)):
-        if b'"reputation"' not in document:
-            continue
+    for number, (reputation, service) in enumerate(zip(lists, services, strict=True)):
         bit = 1 << number
-        for entry in json.loads(document).get("reputation", ()):
+        for entry in reputation:
             divert = bit if entry["action"] == "divert" and service.mode == "inspect" else 0
             for network in entry["networks"]:
                 where, diverted, sid = found.get(network, (0, 0, entry["sid"]))

@@ -334,7 +334,7 @@ class Supervisor:
                 new = load_config(self.path)
                 config = with_rules_of(self.config, new)
                 # Reading tens of thousands of rules takes seconds, in which health checks go on.
-                rules = await asyncio.to_thread(load_rulesets, config)
+                rules = await asyncio.to_thread(load_rulesets, config, self.rules)
                 answer = await self._put_in_force(rules)
             except (ConfigError, HostError) as error:
                 code = EXIT_CONFIG if isinstance(error, ConfigError) else error.exit_code

@@ -36,6 +36,7 @@ DEFAULT_RULES = SHIPPED
 """The rule file that the product ships."""
 
 DOCUMENT_VERSION = 1
+_MANY_OBJECTS = 100_000
 
 
 def load_rule_files(
@@ -88,12 +89,14 @@ def _no_collection() -> Iterator[None]:
     if not gc.isenabled():
         yield
         return
-    gc.collect()  # what is frozen below is not garbage
+    if gc.get_freeze_count():
+        gc.collect()  # lest garbage is frozen, time and again
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
+        if gc.get_count()[0] > _MANY_OBJECTS:
+            gc.freeze()
         gc.enable()
 
 

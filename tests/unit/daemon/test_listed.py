@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from securedirect.config.model import Mode, Service
 from securedirect.daemon.rulesets import listed_networks
 
@@ -17,14 +14,10 @@ def service(name: str, port: int, mode: Mode) -> Service:
 SERVICES = (service("web", 80, "inspect"), service("mail", 25, "observe"))
 
 
-def document(*lists: dict[str, Any]) -> bytes:
-    return json.dumps({"version": 1, "rules": [], "reputation": lists}).encode()
-
-
 def test_services_are_bits_and_only_inspecting_ones_divert() -> None:
     alert = {"networks": ["198.51.100.0/24"], "sid": 7, "action": "alert"}
     divert = {"networks": ["203.0.113.9/32"], "except": ["198.51.100.8/29"], "sid": 8, "action": "divert"}
-    found = listed_networks([document(alert, divert), document(divert)], SERVICES)
+    found = listed_networks([[alert, divert], [divert]], SERVICES)
     assert sorted(found) == [
         ("198.51.100.0/24", 0b01, 0, 7),
         ("198.51.100.8/29", 0, 0, 8),
@@ -32,5 +25,5 @@ def test_services_are_bits_and_only_inspecting_ones_divert() -> None:
     ]
 
 
-def test_documents_without_lists_give_none() -> None:
-    assert listed_networks([b'{"rules":[]}', document()], SERVICES) == ()
+def test_services_without_lists_give_none() -> None:
+    assert listed_networks([[], []], SERVICES) == ()

@@ -14,7 +14,7 @@ from securedirect.errors import ConfigError
 from securedirect.rules.compile import STATUSES
 from securedirect.rules.load import load_rule_files
 from securedirect.rules.options_content import decode_pattern
-from securedirect.rules.parser import parse_rule
+from securedirect.rules.parser import OptionTable, parse_quickly, parse_rule
 from securedirect.rules.reader import HANDLERS
 
 RELAXED = settings(
@@ -120,9 +120,25 @@ def test_parsing_raises_config_errors_only(text):
         assert 1 <= error.column <= len(text) + 1
 
 
+@RELAXED
+@given(
+    text=rule_like | rule_like.map(lambda text: f"alert tcp any any -> any any ({text};)"),
+    start=st.integers(0, 3),
+)
+def test_the_quick_way_says_the_same_or_nothing(text, start):
+    quick = parse_quickly(text, start, OptionTable())
+    if quick is None:
+        return
+    parsed = parse_rule(text, start)
+    assert quick.header == parsed.header
+    assert [(o.name, o.value) for o in quick.options] == [(o.name, o.value) for o in parsed.options]
+
+
 def test_long_lines_take_linear_time():
     """A line that ends badly after very many options is refused at once (no backtracking)."""
     with pytest.raises(ConfigError):
         parse_rule("alert tcp any any -> any any (" + "a\\;" * 200_000)
     with pytest.raises(ConfigError):
         parse_rule("alert tcp any any -> any any (content:" + '"' + "x\\" * 200_001)
+    for body in ("a\\;" * 200_000, 'content:"' + "x\\" * 200_001, "\\" + "a" * 400_000, ";" * 400_000):
+        assert parse_quickly(f"alert tcp any any -> any any ({body}", 0, OptionTable()) is None

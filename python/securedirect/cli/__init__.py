@@ -20,7 +20,7 @@ VERBS = {
     "check": "Check a configuration, its rules and this host without changing anything.",
     "status": "Show what a running director does.",
     "attackers": "List, add or remove sources that are sent to the honeypot.",
-    "rules": "Check rule files.",
+    "rules": "Check and explain rules, report what they did, change what they do.",
     "replay": "Judge the traffic in a capture.",
     "explain": "Say which rules match one request, and where others fail.",
     "reload": "Let a running director read its rules anew.",

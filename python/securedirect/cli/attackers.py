@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import click
 
 from securedirect.api.client import ask, find_socket
+from securedirect.cli.options import json_option, socket_option
 
 
 class AddressType(click.ParamType[str]):
@@ -46,15 +46,6 @@ class DurationType(click.ParamType[float]):
         return seconds
 
 
-def _options(function: Callable[..., None]) -> Callable[..., None]:
-    function = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(function)
-    return click.option(
-        "--socket",
-        type=click.Path(path_type=Path),
-        help="Control socket. Default: the running lab's, else /run/securedirect/control.sock.",
-    )(function)
-
-
 @click.group(
     epilog="""\b
 Examples:
@@ -71,7 +62,8 @@ def command() -> None:
 
 
 @command.command("list")
-@_options
+@socket_option
+@json_option
 def list_(socket: Path | None, as_json: bool) -> None:
     """List the marked sources, the newest first."""
     result = ask(find_socket(socket), "attackers.list")
@@ -93,7 +85,8 @@ def list_(socket: Path | None, as_json: bool) -> None:
 @command.command(epilog="\b\nExample:\n  securedirect attackers add 203.0.113.7 --expiry 1h")
 @click.argument("address", type=AddressType())
 @click.option("--expiry", type=DurationType(), help="90s, 30m, 24h, 7d. Default: [attackers] expiry.")
-@_options
+@socket_option
+@json_option
 def add(address: str, expiry: float | None, socket: Path | None, as_json: bool) -> None:
     """Send ADDRESS to the honeypot from now on."""
     result = ask(find_socket(socket), "attackers.add", address=address, expiry=expiry)
@@ -105,7 +98,8 @@ def add(address: str, expiry: float | None, socket: Path | None, as_json: bool) 
 
 @command.command(epilog="\b\nExample:\n  securedirect attackers remove 203.0.113.7")
 @click.argument("address", type=AddressType())
-@_options
+@socket_option
+@json_option
 def remove(address: str, socket: Path | None, as_json: bool) -> None:
     """Let ADDRESS be served by production again."""
     result = ask(find_socket(socket), "attackers.remove", address=address)

@@ -10,7 +10,8 @@ from typing import Any, get_args
 
 import click
 
-from securedirect.config import DEFAULT_PATH, Config, examine
+from securedirect.cli.options import config_option, json_option
+from securedirect.config import Config, examine
 from securedirect.config.load import key_warning
 from securedirect.errors import EXIT_CONFIG, EXIT_OK, ConfigError, HostError
 from securedirect.rules.policy import Action
@@ -24,21 +25,11 @@ Examples:
 
 Exit status: 0 all is well, 78 configuration or rules are wrong, 69, 77 or 1 the host lacks something."""
 )
-@click.option(
-    "-c",
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=DEFAULT_PATH,
-    show_default=True,
-    envvar="SECUREDIRECT_CONFIG",
-    show_envvar=True,
-    help="Configuration file (TOML).",
-)
+@config_option
 @click.option(
     "--host/--no-host", default=True, help="Look at this host, too (interface, kernel, capabilities)."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def command(path: Path, host: bool, as_json: bool) -> None:
     """Check a configuration, its rules and this host without changing anything.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from securedirect.cli.rule_options import rule_options
+from securedirect.cli.options import json_option, rule_options
 from securedirect.errors import HostError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ Examples:
 @rule_options
 @click.option("--http-port", "port", type=click.IntRange(1, 65535), default=80, show_default=True)
 @click.option("--sid", type=click.IntRange(0), help="Explain the rules with this sid only.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def command(
     file: Path | None, rules: tuple[Path, ...], dialect: Any, port: int, sid: int | None, as_json: bool
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from securedirect.api.client import ask, find_socket
+from securedirect.cli.options import json_option, socket_option
 
 _SECONDS = 300.0
 """Tens of thousands of rules take some ten seconds to read."""
@@ -21,18 +22,14 @@ Examples:
   securedirect check -c securedirect.toml && securedirect reload
   kill -HUP PID     does the same; the log says how it ended"""
 )
-@click.option(
-    "--socket",
-    type=click.Path(path_type=Path),
-    help="Control socket. Default: the running lab's, else /run/securedirect/control.sock.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@socket_option
+@json_option
 def command(socket: Path | None, as_json: bool) -> None:
     """Let a running director read its rules anew.
 
-    It reads the configuration's [rules] and the files named there. No request is lost, held requests are
-    judged by the new rules. Rules that cannot be used change nothing: the old ones stay. Everything else in
-    the configuration needs a restart.
+    It reads the configuration's [rules], the files named there, and what services say about rules (profile,
+    technologies, actions). No request is lost, held requests are judged by the new rules. Rules that cannot
+    be used change nothing: the old ones stay. Everything else in the configuration needs a restart.
     """
     result = ask(find_socket(socket), "reload", seconds=_SECONDS)
     if as_json:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from securedirect.cli.rule_options import rule_options
+from securedirect.cli.options import rule_options
 from securedirect.errors import EXIT_OK
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``securedirect rules``: check rule files and say what becomes of every rule."""
+"""``securedirect rules``: check rule files and say what becomes of every rule; explain one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from securedirect.cli.options import dialect_option, json_option
 from securedirect.cli.rules_report import change as set_command
 from securedirect.cli.rules_report import report as report_command
 from securedirect.errors import EXIT_CONFIG, EXIT_FAILURE
@@ -19,6 +20,7 @@ from securedirect.rules import DEFAULT_RULES, RuleEntry, RuleReport, load_rule_f
 from securedirect.rules.compile import STATUSES
 from securedirect.rules.describe import describe
 from securedirect.rules.policy import DIVERT_BITS, SCORE_BITS
+from securedirect.rules.technologies import unknown
 
 _TITLES = {
     "loaded": "loaded",
@@ -32,7 +34,7 @@ _SHOWN_REASONS = 12
 
 @click.group("rules", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """Check the rule files that decide which requests are attacks.
+    """Check and explain the rules that decide which requests are attacks, and change what they do.
 
     SecureDirect reads unmodified rule files of Snort 2, Snort 3 and Suricata.
     """
@@ -42,25 +44,16 @@ command.add_command(report_command)
 command.add_command(set_command)
 
 
-_dialect_option = click.option(
-    "--dialect",
-    type=click.Choice(["auto", "snort2", "snort3", "suricata"]),
-    default="auto",
-    show_default=True,
-    help="Language of the files; auto guesses it for each file.",
-)
-
-
 @command.command("check")
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path))
-@_dialect_option
+@dialect_option
 @click.option(
     "--technologies",
     metavar="A,B,...",
     help="Products the site runs, for example php,wordpress: rules for other products are switched off.",
 )
 @click.option("--include-disabled", is_flag=True, help="Load rules that are commented out with '#', too.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
+@json_option
 def check(
     files: tuple[Path, ...], dialect: str, technologies: str | None, include_disabled: bool, as_json: bool
 ) -> None:
@@ -83,25 +76,18 @@ def check(
       securedirect rules check web-*.rules
       securedirect rules check --json community.rules | jq .loaded
     """
-    named = None if technologies is None else [name for name in technologies.split(",") if name.strip()]
-    report = load_rule_files(
-        files or (DEFAULT_RULES,),
-        dialect=dialect,  # type: ignore[arg-type]  # click has checked it
-        service_ports=None,
-        technologies=named,
-        include_disabled=include_disabled,
-    )
+    report = _report(files, dialect, technologies, include_disabled)
     click.echo(_json(report) if as_json else _table(report))
     sys.exit(EXIT_CONFIG if report.counts["broken"] else 0)
 
 
-@command.command("explain")
+@command.command("explain", short_help="Say what a rule matches, what a match does, and why.")
 @click.argument("sid", type=int)
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path))
-@_dialect_option
+@dialect_option
 @click.option("--technologies", metavar="A,B,...", help="Products the site runs, as for check.")
 @click.option("--include-disabled", is_flag=True, help="Look at rules that are commented out, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+@json_option
 def explain(
     sid: int,
     files: tuple[Path, ...],
@@ -119,14 +105,7 @@ def explain(
     Examples:
       securedirect rules explain 1054 web-*.rules
     """
-    named = None if technologies is None else [name for name in technologies.split(",") if name.strip()]
-    report = load_rule_files(
-        files or (DEFAULT_RULES,),
-        dialect=dialect,  # type: ignore[arg-type]  # click has checked it
-        service_ports=None,
-        technologies=named,
-        include_disabled=include_disabled,
-    )
+    report = _report(files, dialect, technologies, include_disabled)
     entries = [entry for entry in report.entries if entry.sid == sid]
     if not entries:
         click.echo(f"no rule has the sid {sid} in these files", err=True)
@@ -142,6 +121,21 @@ def explain(
         click.echo(json.dumps({"sid": sid, "rules": rules}, indent=1))
         return
     click.echo("\n\n".join(_explained(entry, rule) for entry, rule in found))
+
+
+def _report(
+    files: Sequence[Path], dialect: str, technologies: str | None, include_disabled: bool
+) -> RuleReport:
+    named = None if technologies is None else [name for name in technologies.split(",") if name.strip()]
+    for warning in unknown(named or ()):
+        click.echo(f"warning: {warning}", err=True)
+    return load_rule_files(
+        files or (DEFAULT_RULES,),
+        dialect=dialect,  # type: ignore[arg-type]  # click has checked it
+        service_ports=None,
+        technologies=named,
+        include_disabled=include_disabled,
+    )
 
 
 def _explained(entry: RuleEntry, rule: dict[str, Any] | None) -> str:

@@ -5,39 +5,30 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 
-from securedirect.config import DEFAULT_PATH, Config, load_config
+from securedirect.cli.options import config_option, json_option
+from securedirect.config import Config, load_config
 from securedirect.config.edit import override_line, write_override
+from securedirect.config.model import RuleAction
 from securedirect.daemon.rulesets import load_rulesets
 from securedirect.errors import ConfigError, HostError
 from securedirect.events.summary import Seen, summarise
 from securedirect.rules import RuleEntry
-from securedirect.rules.policy import Action
 
-_config = click.option(
-    "-c",
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=DEFAULT_PATH,
-    show_default=True,
-    envvar="SECUREDIRECT_CONFIG",
-    show_envvar=True,
-    help="Configuration file (TOML).",
-)
 _SHOWN = 72
 
 
-@click.command("report")
+@click.command("report", short_help="Say for each rule whom it diverted, or would have.")
 @click.argument("files", metavar="[EVE]...", nargs=-1, type=click.Path(path_type=Path))
-@_config
+@config_option
 @click.option("--all", "everything", is_flag=True, help="Show rules that were only told of, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def report(files: tuple[Path, ...], path: Path, everything: bool, as_json: bool) -> None:
     """Say for each rule whom it diverted, or would have diverted while only observing.
 
@@ -82,13 +73,13 @@ def report(files: tuple[Path, ...], path: Path, everything: bool, as_json: bool)
         click.echo(f"{wrong} lines are no events", err=True)
 
 
-@click.command("set")
+@click.command("set", short_help="Change what a rule does: the line for the configuration.")
 @click.argument("sid", type=click.IntRange(1))
-@click.argument("action", type=click.Choice(get_args(Action)))
-@_config
+@click.argument("action", type=click.Choice(get_args(RuleAction)))
+@config_option
 @click.option("--write", is_flag=True, help="Put it into the configuration; what it was stays as .bak.")
 def change(sid: int, action: str, path: Path, write: bool) -> None:
-    """Say which line of the configuration makes the rule SID divert, score, alert, or switches it off.
+    """Say which line of the configuration makes the rule SID divert, score or alert, or switches it off.
 
     With --write the line is put into [rules.actions], for all services, unless the file would be wrong
     then. It holds from the next `securedirect reload` on.
@@ -117,7 +108,7 @@ def _lines(files: Sequence[Path]) -> Iterator[bytes]:
         try:
             with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
                 yield from file
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             why = getattr(error, "strerror", None) or str(error)
             raise HostError(f"cannot read {path}: {why}", "name the event log (EVE)") from None
 

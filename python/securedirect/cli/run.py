@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from securedirect.config import DEFAULT_PATH, load_config
+from securedirect.cli.options import config_option
+from securedirect.config import load_config
 
 
 @click.command(
@@ -22,17 +23,7 @@ Examples:
 
 It needs root, or CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, CAP_NET_RAW, CAP_SETUID and CAP_SETGID."""
 )
-@click.option(
-    "-c",
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=DEFAULT_PATH,
-    show_default=True,
-    envvar="SECUREDIRECT_CONFIG",
-    show_envvar=True,
-    help="Configuration file (TOML).",
-)
+@config_option
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),

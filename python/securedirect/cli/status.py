@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from securedirect.api.client import ask, find_socket
+from securedirect.cli.options import json_option, socket_option
 from securedirect.daemon.cleared import in_words
 
 
@@ -20,12 +21,8 @@ Examples:
   securedirect status --json | jq .counters.drops
   securedirect status --socket /run/securedirect/control.sock"""
 )
-@click.option(
-    "--socket",
-    type=click.Path(path_type=Path),
-    help="Control socket. Default: the running lab's, else /run/securedirect/control.sock.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@socket_option
+@json_option
 def command(socket: Path | None, as_json: bool) -> None:
     """Show what a running director does: servers, honeypots, rules, counters."""
     status = ask(find_socket(socket), "status")

@@ -15,6 +15,7 @@ from securedirect.config import Config
 from securedirect.config.model import Service, ServiceTable
 from securedirect.rules import DEFAULT_RULES, ReadRules, RuleReport, RuleService, load_rule_files
 from securedirect.rules.policy import Action
+from securedirect.rules.technologies import unknown
 
 COLLECTION_VERSION = 2
 _OF_RULES = ("profile", "technologies", "actions")
@@ -68,14 +69,15 @@ class Rulesets:
         return sorted(common)
 
     def warnings(self) -> list[str]:
-        """Services that nothing can be recognised on."""
+        """Services that nothing can be recognised on, and technologies that no rule is for."""
         empty = [
             service.name
             for service, report in zip(self.services, self.reports, strict=True)
             if not report.counts["loaded"]
         ]
         of = "" if len(empty) == len(self.services) else f" for {', '.join(empty)}"
-        return [f"no rule is loaded{of}: nothing can be recognised as an attack"] if empty else []
+        told = unknown(name for service in self.services for name in service.technologies or ())
+        return told + ([f"no rule is loaded{of}: nothing can be recognised as an attack"] if empty else [])
 
 
 def load_rulesets(config: Config, before: Rulesets | None = None) -> Rulesets:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 from functools import lru_cache
 
 from securedirect.rules.model import Content, Rule
@@ -105,6 +106,17 @@ TECHNOLOGIES = tuple(
     sorted({name for name, _, _ in _PRODUCTS} | set(_NEEDS.values()) | {"asp", "java", "php"})
 )
 """All names that a rule can be for."""
+
+
+def unknown(names: Iterable[str]) -> list[str]:
+    """What to tell of each name that no rule is for: by a slip of the pen rules would be off."""
+    told = []
+    for name in dict.fromkeys(name.strip().lower() for name in names):
+        if name and name not in TECHNOLOGIES:
+            near = get_close_matches(name, TECHNOLOGIES, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else f": {', '.join(TECHNOLOGIES)}"
+            told.append(f"technologies: {name!r} is none that rules are for{hint}")
+    return told
 
 
 def running(names: Iterable[str]) -> frozenset[str]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import gzip
 import json
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner
 
 from securedirect.cli.rules import command
+from securedirect.config import load_config
+from securedirect.config.model import RuleAction
+from securedirect.errors import HostError
 from securedirect.events.summary import summarise
 
 
@@ -95,6 +99,24 @@ def test_the_report_as_json_of_other_logs(site, tmp_path):
     (rule,) = found["rules"]
     assert (rule["sid"], rule["would_divert"], rule["sources"], rule["action"]) == (1, 1, 1, "divert")
     assert rule["specific_bits"] > 20
+
+
+def test_a_damaged_compressed_log_is_told(site, tmp_path):
+    good = gzip.compress(b"x" * 100_000 + LINES[0])
+    for name, data in (("a.gz", b"no gzip"), ("b.gz", good[:-20]), ("c.gz", good[:30] + b"~~~~" + good[34:])):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(HostError, match="cannot read"):
+            run("report", "-c", site, tmp_path / name)
+
+
+@pytest.mark.parametrize("action", get_args(RuleAction))
+def test_every_action_that_can_be_set_can_be_read(site, action):
+    assert run("set", 1, action, "-c", site, "--write").exit_code == 0
+    assert load_config(site).rules.actions == {"sid:1": action}
+
+
+def test_an_action_that_the_configuration_does_not_have_cannot_be_set(site):
+    assert "'pass' is not one of" in run("set", 1, "pass", "-c", site).output
 
 
 def test_setting_shows_the_line_and_changes_nothing(site):

@@ -3,10 +3,12 @@
  * Judges a request in the kernel: it is cleared when it is plain and no rule can match it. The tables are those of
  * crates/sd-rules/src/clearing, which says what they mean and holds the same walk in Rust.
  *
- * The payload is copied once and walked twice: in words for the TCP checksum and a hash, then byte by byte over the
- * table. Lines are judged one like the other, so the walk begins at four of them at once: each step waits for memory, and
- * four wait together. A loop counter and a state that came from constants would make the verifier follow each
- * round of the loop by itself; they come from a zero that it does not know.
+ * All lines are judged alike: the walk over one begins in the same state whatever came before, and all that it leaves is
+ * which headers it named. So each CPU remembers lines that it has walked. A line that is the same byte for byte is not
+ * walked again: most of a browser's are what its last request, and others', had.
+ *
+ * A loop counter and a state that came from constants would make the verifier follow each round of a loop by
+ * itself; they come from a zero that it does not know.
  */
 #pragma once
 
@@ -14,14 +16,21 @@
 #include <bpf/bpf_helpers.h>
 
 #include "sd_consts.h"
-#include "sd_siphash.h"
 
 #define SD_CLEAR_ENTRIES (1U << 22)
 #define SD_CLEAR_STATE (SD_CLEAR_ENTRIES - 1) /* of an entry: the next state's row */
 #define SD_CLEAR_HOST (1U << 22)	      /* the Host header has been named */
 #define SD_CLEAR_SHORTEST 24
 #define SD_CLEAR_LONGEST 2048
-#define SD_CLEAR_ONE_LANE 128 /* shorter requests are walked from their beginning only */
+#define SD_CLEAR_STRIDE 32 /* bytes that are summed and hashed at a time */
+
+#define SD_CLEAR_LINE 6	     /* bytes of the shortest line, "a: b" with its end */
+#define SD_NEVER 0xffffff    /* steps of a lane that has nothing to walk */
+
+#define SD_MISSED 512 /* lines of a request: SD_CLEAR_LONGEST / SD_CLEAR_LINE; a power of two */
+#define SD_LINES 1024 /* that a CPU remembers; a power of two */
+#define SD_LINE_SHORTEST 8
+#define SD_LINE_LONGEST 240
 
 /*
  * Map "clearing". Who writes the tables makes "sequence" odd, writes, and makes it even again; 0: there are none. A walk
@@ -33,18 +42,57 @@ struct sd_clearing {
 	__u32 start[SD_SERVICES]; /* first rows of a service's automaton; 0: its requests are not cleared */
 	__u32 line[SD_SERVICES];
 	__u8 classes[SD_SERVICES][256];
+	__u64 seal_mix; /* odd, and secret like the next: keys of the hashes of cleared requests */
+	__u64 seal_key[SD_CLEAR_LONGEST / 8];
 };
 
 struct sd_automata {
-	__u32 entry[SD_CLEAR_ENTRIES];
+	__u32 entry[SD_CLEAR_ENTRIES + 256]; /* so that a row and a class need no bound together */
+};
+
+/* A line that was walked from a line's beginning to the next one's. */
+struct sd_line {
+	__u64 stamp; /* by which tables, and whether it was a request's first line; 0: there is none */
+	__u32 named; /* the bits of the headers that it names, as in an entry */
+	__u16 next;  /* which line came behind it the last time */
+	__u8 length;
+	__u8 used; /* since it was last spared */
+	__u64 word[SD_LINE_LONGEST / 8];
+};
+
+/* Map "lines", an element for each CPU. */
+struct sd_lines {
+	struct sd_line line[SD_LINES]; /* in pairs, by their hash; the first is none, "next" of it a request's first line */
+};
+
+/* A line of this request that is not remembered. */
+struct sd_missed {
+	__u16 at;
+	__u16 length;
+	__u16 place;
+	__u16 pad;
+};
+
+struct sd_lane {
+	__u32 line; /* number of the line that is walked, from 1; 0: none */
+	__u32 at;
+	__u32 left;
+	__u32 state;
+	__u32 named;
 };
 
 struct sd_scratch {
 	__u64 sum;  /* of the payload's 32-bit words, for its checksum */
 	__u64 hash; /* of the payload */
+	__u32 n_missed; /* lines that are not remembered, and how many of them have been taken up */
+	__u32 n_walked;
+	__u32 seen; /* headers that were named, and those that were twice */
+	__u32 twice;
+	struct sd_lane lane[2];
+	struct sd_missed missed[SD_MISSED];
 	union {
-		__u8 byte[2 * SD_CLEAR_LONGEST + 8];
-		__u64 word[SD_CLEAR_LONGEST / 4 + 1];
+		__u8 byte[2 * SD_CLEAR_LONGEST + SD_LINE_LONGEST];
+		__u64 word[(2 * SD_CLEAR_LONGEST + SD_LINE_LONGEST) / 8];
 	};
 };
 
@@ -71,6 +119,13 @@ struct {
 	__type(value, struct sd_scratch);
 } scratch SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* set at load */
+	__type(key, __u32);
+	__type(value, struct sd_lines);
+} lines SEC(".maps");
+
 /* Answers of sd_judge(). */
 enum { SD_CLEARED, SD_NOT_CLEARED, SD_CLEARING_OFF };
 
@@ -96,150 +151,369 @@ static __always_inline __u32 sd_bound(__u32 index, __u32 mask)
 	return index & mask;
 }
 
-#define SD_BYTE(s, i) ((s)->byte[sd_bound(i, 2 * SD_CLEAR_LONGEST - 1)])
-#define SD_WORD(s, i) ((s)->word[sd_bound((i) / 8, SD_CLEAR_LONGEST / 4 - 1)])
-
-/* Where the first line behind `from` begins; `end` when none does before it. */
-static __always_inline __u32 sd_next_line(const struct sd_scratch *s, __u32 from, __u32 end)
+/* The payload from here on; SD_LINE_LONGEST bytes can be read. */
+static __always_inline const __u8 *sd_from(const struct sd_scratch *s, __u32 at)
 {
-	__u32 at = from + sd_zero;
-
-	end += sd_zero;
-
-	while (at < end && sd_may_loop) {
-		__u64 word = *(const __u64 *)&SD_BYTE(s, at);
-
-		word ^= 0x0a0a0a0a0a0a0a0aULL;
-		word = (word - 0x0101010101010101ULL) & ~word & 0x8080808080808080ULL;
-		if (word) {
-			/* Little endian: the lowest byte comes first, and bits above the lowest may be wrong. */
-			if (!(__u32)word) {
-				word >>= 32;
-				at += 4;
-			}
-			if (!(word & 0xffff)) {
-				word >>= 16;
-				at += 2;
-			}
-			if (!(word & 0xff))
-				at += 1;
-			return at + 1 < end ? at + 1 : end;
-		}
-		at += 8;
-	}
-	return end;
+	return &s->byte[sd_bound(at, 2 * SD_CLEAR_LONGEST - 1)];
 }
 
-#define SD_STEP(k)                                                                                             \
-	if (i < length##k) {                                                                                   \
-		state##k = table->entry[sd_bound((state##k & SD_CLEAR_STATE) + classes[SD_BYTE(s, begin##k + i)], \
-						 SD_CLEAR_STATE)];                                             \
-		twice |= seen & state##k;                                                                      \
-		seen |= state##k;                                                                              \
+#define SD_WORD(from, i) (*(const __u64 *)((from) + (i)))
+#define SD_FACTOR 0x9e3779b97f4a7c15ULL
+
+/*
+ * Sum and hash of the payload, whose last stride is filled up with zeros. The hash is NH (UMAC, RFC 4418) over pairs
+ * of 32 bits: two requests of a length have the same one with a chance of 2 to the -32, whoever chooses them.
+ */
+static __always_inline int sd_sum_and_hash(struct sd_scratch *s, const struct sd_clearing *c, __u32 length)
+{
+	__u64 sum = sd_zero, hash = sd_zero;
+	__u32 i;
+
+	for (i = sd_zero; i < length && sd_may_loop; i += SD_CLEAR_STRIDE) {
+		const __u8 *from = sd_from(s, i);
+		const __u64 *key = &c->seal_key[sd_bound(i / 8, SD_CLEAR_LONGEST / 8 - SD_CLEAR_STRIDE / 8)];
+
+#pragma unroll
+		for (int k = 0; k < SD_CLEAR_STRIDE / 8; k++) {
+			__u64 word = SD_WORD(from, 8 * k), mixed = word + key[k];
+
+			sum += (word & 0xffffffff) + (word >> 32);
+			hash += (mixed & 0xffffffff) * (mixed >> 32);
+		}
 	}
+	s->sum = sum;
+	s->hash = hash * c->seal_mix;
+	return i >= length;
+}
+
+/* Whether the payload goes on with this line, all of it. A line has no line end but its last byte. */
+static __always_inline int sd_same(const __u8 *from, const struct sd_line *line, __u32 length)
+{
+	const __u8 *known = (const __u8 *)line->word;
+	__u64 other = 0;
+
+	if (length < 16) {
+		__u32 last = sd_bound(length - 8, 7);
+
+		return SD_WORD(from, 0) == SD_WORD(known, 0) && SD_WORD(from + last, 0) == SD_WORD(known + last, 0);
+	}
+	if (length < 32) {
+		__u32 last = sd_bound(length - 16, 15);
+
+		return SD_WORD(from, 0) == SD_WORD(known, 0) && SD_WORD(from, 8) == SD_WORD(known, 8) &&
+		       SD_WORD(from + last, 0) == SD_WORD(known + last, 0) &&
+		       SD_WORD(from + last, 8) == SD_WORD(known + last, 8);
+	}
+	length = sd_bound(length - 32, 255);
+	if (length > SD_LINE_LONGEST - 32)
+		return 0;
+#pragma unroll
+	for (__u32 i = 0; i < SD_LINE_LONGEST - 32; i += 32) {
+		if (i >= length)
+			break;
+		other |= SD_WORD(from, i) ^ SD_WORD(known, i);
+		other |= SD_WORD(from, i + 8) ^ SD_WORD(known, i + 8);
+		other |= SD_WORD(from, i + 16) ^ SD_WORD(known, i + 16);
+		other |= SD_WORD(from, i + 24) ^ SD_WORD(known, i + 24);
+	}
+	from += length;
+	known += length;
+	other |= SD_WORD(from, 0) ^ SD_WORD(known, 0);
+	other |= SD_WORD(from, 8) ^ SD_WORD(known, 8);
+	other |= SD_WORD(from, 16) ^ SD_WORD(known, 16);
+	other |= SD_WORD(from, 24) ^ SD_WORD(known, 24);
+	return !other;
+}
+
+/* The length of the line that begins here, its end with it, and its hash. */
+static __always_inline __u32 sd_line_end(const struct sd_scratch *s, __u32 at, __u32 end, __u64 *hash)
+{
+	__u32 i = at + sd_zero;
+	__u64 h = sd_zero, word, found;
+
+	while (i < end && sd_may_loop) {
+		word = SD_WORD(sd_from(s, i), 0);
+		found = word ^ 0x0a0a0a0a0a0a0a0aULL;
+		found = (found - 0x0101010101010101ULL) & ~found & 0x8080808080808080ULL;
+		if (found) {
+			/* Little endian: the lowest byte comes first, and bits above the lowest may be wrong. */
+			found ^= found - 1;
+			h = (h ^ (word & found)) * SD_FACTOR;
+			i += (found & 0x0101010101010101ULL) * 0x0101010101010101ULL >> 56;
+			break;
+		}
+		h = (h ^ word) * SD_FACTOR;
+		i += 8;
+	}
+	*hash = h ^ h >> 32;
+	return i - at;
+}
+
+/* The place of a line when it is remembered, else 0. */
+static __always_inline __u32 sd_recall(const struct sd_lines *all, const __u8 *from, __u32 place, __u32 length, __u64 stamp)
+{
+	const struct sd_line *line = &all->line[sd_bound(place, SD_LINES - 1)];
+
+	return line->stamp == stamp && line->length == length && sd_same(from, line, length) ? place : 0;
+}
+
+/*
+ * A line that is not the one that was expected: [length:16][where it is remembered or will be:16]; 0: it is not plain.
+ * When it is not remembered it is left to sd_walk(). Functions of their own are verified once, not in each state of
+ * a caller.
+ */
+__noinline __u32 sd_another_line(__u32 at, __u32 end, __u64 stamp)
+{
+	__u32 zero = 0, cpu = bpf_get_smp_processor_id(), place, length, known;
+	struct sd_scratch *s = bpf_map_lookup_elem(&scratch, &zero);
+	struct sd_lines *all = bpf_map_lookup_elem(&lines, &cpu);
+	struct sd_line *line, *other;
+	struct sd_missed *missed;
+	__u64 hash;
+
+	if (!s || !all)
+		return 0;
+	length = sd_line_end(s, at, end, &hash) + sd_zero;
+	if (length > end - at || length < SD_CLEAR_LINE)
+		return 0;
+	/* In the place of the one that nobody asked for since it was spared the last time; place 0 is none. */
+	place = (__u32)hash & (SD_LINES - 2);
+	line = &all->line[sd_bound(place, SD_LINES - 1)];
+	other = &all->line[sd_bound(place | 1, SD_LINES - 1)];
+	known = sd_recall(all, sd_from(s, at), place, length, stamp);
+	if (!known)
+		known = sd_recall(all, sd_from(s, at), place | 1, length, stamp);
+	if (known) {
+		all->line[sd_bound(known, SD_LINES - 1)].used = 1;
+		return length << 16 | known;
+	}
+	if (place && (!line->used || other->used)) {
+		other->used = 0;
+	} else {
+		line->used = 0;
+		place |= 1;
+	}
+	missed = &s->missed[sd_bound(s->n_missed, SD_MISSED - 1)];
+	s->n_missed += 1;
+	missed->at = at;
+	missed->length = length;
+	missed->place = place;
+	return length << 16 | place;
+}
+
+static __always_inline void sd_copy(struct sd_line *line, const __u8 *from, __u32 begin, __u32 end)
+{
+#pragma unroll
+	for (__u32 i = begin; i < end; i += 8)
+		line->word[i / 8] = SD_WORD(from, i);
+}
+
+/* Remember a line that was walked. Nobody but this CPU reads it. */
+__noinline int sd_remember(__u32 which, __u64 stamp, __u32 named)
+{
+	__u32 zero = 0, cpu = bpf_get_smp_processor_id(), length;
+	struct sd_scratch *s = bpf_map_lookup_elem(&scratch, &zero);
+	struct sd_lines *all = bpf_map_lookup_elem(&lines, &cpu);
+	const struct sd_missed *missed;
+	struct sd_line *line;
+	const __u8 *from;
+
+	if (!s || !all)
+		return 0;
+	missed = &s->missed[sd_bound(which, SD_MISSED - 1)];
+	length = missed->length;
+	if (length < SD_LINE_SHORTEST || length > SD_LINE_LONGEST)
+		return 0;
+	from = sd_from(s, missed->at);
+	line = &all->line[sd_bound(missed->place, SD_LINES - 1)];
+	line->stamp = missed->at ? stamp & ~1ULL : stamp;
+	line->named = named;
+	line->length = length;
+	line->used = 0;
+	sd_copy(line, from, 0, 48);
+	if (length > 48)
+		sd_copy(line, from, 48, 112);
+	if (length > 112)
+		sd_copy(line, from, 112, SD_LINE_LONGEST);
+	return 0;
+}
+
+/*
+ * A lane begins the next line. 0 when its last one is not plain, or has what a rule needs. Lanes without a line walk on
+ * where nothing comes of it.
+ */
+__noinline int sd_next_line(__u32 which, __u32 service, __u64 stamp)
+{
+	__u32 zero = 0, ready, named;
+	struct sd_clearing *c = bpf_map_lookup_elem(&clearing, &zero);
+	struct sd_scratch *s = bpf_map_lookup_elem(&scratch, &zero);
+	const struct sd_missed *missed;
+	struct sd_lane *lane;
+
+	if (!c || !s)
+		return 0;
+	service &= SD_SERVICES - 1;
+	ready = c->line[service] & SD_CLEAR_STATE;
+	lane = &s->lane[which & 1];
+	if (lane->line) {
+		if ((lane->state & SD_CLEAR_STATE) != ready)
+			return 0;
+		named = lane->named & ~SD_CLEAR_STATE;
+		s->twice |= s->seen & named;
+		s->seen |= named;
+		sd_remember(lane->line - 1, stamp, named);
+	}
+	lane->named = 0;
+	if (s->n_walked >= s->n_missed) {
+		lane->line = 0;
+		lane->at = 0;
+		lane->left = SD_NEVER;
+		lane->state = 0;
+		return 1;
+	}
+	missed = &s->missed[sd_bound(s->n_walked, SD_MISSED - 1)];
+	s->n_walked += 1;
+	lane->line = s->n_walked;
+	lane->at = missed->at;
+	lane->left = missed->length;
+	lane->state = missed->at ? ready : c->start[service];
+	return 1;
+}
+
+#define SD_STEP(k)                                                                                \
+	state##k = table->entry[sd_bound(state##k, SD_CLEAR_STATE) + classes[*sd_from(s, at##k + i)]]; \
+	named##k |= state##k;
+
+/*
+ * Walk the lines that were not remembered, two at a time, as each step waits for memory. 0 when one of them is not plain,
+ * or has what a rule needs.
+ */
+__noinline int sd_walk(__u32 service, __u64 stamp)
+{
+	__u32 zero = 0, i, steps, at0, at1, state0, state1, named0, named1;
+	struct sd_clearing *c = bpf_map_lookup_elem(&clearing, &zero);
+	struct sd_automata *table = bpf_map_lookup_elem(&automata, &zero);
+	struct sd_scratch *s = bpf_map_lookup_elem(&scratch, &zero);
+	struct sd_lane *lane0, *lane1;
+	const __u8 *classes;
+
+	if (!c || !table || !s)
+		return 0;
+	classes = c->classes[service & (SD_SERVICES - 1)];
+	lane0 = &s->lane[0];
+	lane1 = &s->lane[1];
+	s->n_walked = 0;
+	lane0->line = lane1->line = 0;
+	lane0->left = lane1->left = 0;
+	while (sd_may_loop) {
+		if (!lane0->left && !sd_next_line(0, service, stamp))
+			return 0;
+		if (!lane1->left && !sd_next_line(1, service, stamp))
+			return 0;
+		if (!lane0->line && !lane1->line)
+			return 1;
+		steps = lane0->left < lane1->left ? lane0->left : lane1->left;
+		at0 = lane0->at;
+		at1 = lane1->at;
+		state0 = lane0->state;
+		state1 = lane1->state;
+		named0 = lane0->named;
+		named1 = lane1->named;
+		for (i = sd_zero; i < steps && sd_may_loop; i++) {
+			SD_STEP(0)
+			SD_STEP(1)
+		}
+		if (i < steps)
+			return 0;
+		lane0->at = at0 + steps;
+		lane1->at = at1 + steps;
+		lane0->left -= steps;
+		lane1->left -= steps;
+		lane0->state = state0;
+		lane1->state = state1;
+		lane0->named = named0;
+		lane1->named = named1;
+	}
+	return 0;
+}
 
 /*
  * Judge `length` bytes at `offset` of the packet. Leaves the payload's sum and hash in the CPU's scratch, so that the
  * caller can verify the checksum; nothing may be cleared without.
  */
-__noinline int sd_judge(struct xdp_md *ctx, __u32 offset, __u32 length, __u32 service, __u64 key)
+__noinline int sd_judge(struct xdp_md *ctx, __u32 offset, __u32 length, __u32 service)
 {
-	__u32 zero = 0, i, last, longest;
-	__u32 begin0, begin1, begin2, begin3, length0, length1, length2, length3;
-	__u32 state0, state1, state2, state3, seen, twice, line;
-	__u64 sequence, sum, high = 0, v0, v1, v2, v3;
+	__u32 zero = 0, cpu = bpf_get_smp_processor_id(), at, end, named, seen, twice, before, place;
+	__u64 sequence, stamp;
 	struct sd_clearing *c = bpf_map_lookup_elem(&clearing, &zero);
-	struct sd_automata *table = bpf_map_lookup_elem(&automata, &zero);
 	struct sd_scratch *s = bpf_map_lookup_elem(&scratch, &zero);
-	const __u8 *classes;
+	struct sd_lines *all = bpf_map_lookup_elem(&lines, &cpu);
 
-	if (!c || !table || !s)
+	if (!c || !s || !all)
 		return SD_CLEARING_OFF;
 	sequence = *(volatile __u64 *)&c->sequence;
 	if (!sequence || (sequence & 1))
 		return SD_CLEARING_OFF;
 	service &= SD_SERVICES - 1;
-	state0 = c->start[service];
-	line = c->line[service];
-	if (!state0)
+	if (!c->start[service])
 		return SD_CLEARING_OFF;
 	if (length < SD_CLEAR_SHORTEST)
 		return SD_NOT_CLEARED;
 	asm volatile("" : "+r"(length)); /* two comparisons, not one with a difference that the verifier cannot follow */
 	if (length > SD_CLEAR_LONGEST)
 		return SD_NOT_CLEARED;
-	SD_WORD(s, length) = 0;
+	at = sd_bound(length / 8, SD_CLEAR_LONGEST / 4 - 1);
+	s->word[at] = s->word[at + 1] = s->word[at + 2] = s->word[at + 3] = 0;
 	if (bpf_xdp_load_bytes(ctx, offset, s->byte, length))
 		return SD_NOT_CLEARED;
-	last = length - 4;
-	if (*(__u32 *)&SD_BYTE(s, last) != 0x0a0d0a0d)
+	end = length - 4;
+	if (*(__u32 *)sd_from(s, end) != 0x0a0d0a0d)
 		return SD_NOT_CLEARED;
-
-	sum = sd_zero;
-	/* SipHash-1-3: who could make two requests of one hash would get the second to a server unjudged. */
-	SD_SIPHASH_BEGIN(v0, v1, v2, v3, key, key);
-	for (i = sd_zero; i < length && sd_may_loop; i += 8) {
-		__u64 word = SD_WORD(s, i);
-
-		high |= word;
-		sum += (word & 0xffffffff) + (word >> 32);
-		SD_SIPWORD(v0, v1, v2, v3, word);
-	}
-	s->sum = sum;
-	SD_SIPWORD(v0, v1, v2, v3, (__u64)i << 56);
-	v2 ^= 0xff;
-	SD_SIPROUND(v0, v1, v2, v3);
-	SD_SIPROUND(v0, v1, v2, v3);
-	SD_SIPROUND(v0, v1, v2, v3);
-	s->hash = v0 ^ v1 ^ v2 ^ v3;
-	if (i < length || (high & 0x8080808080808080ULL))
+	if (!sd_sum_and_hash(s, c, length))
 		return SD_NOT_CLEARED;
 
 	/* The blank line is left out: it would not be a header line. */
-	last = length - 2 + sd_zero;
-	begin0 = sd_zero;
-	begin1 = begin2 = begin3 = last;
-	if (length >= SD_CLEAR_ONE_LANE) {
-		begin1 = sd_next_line(s, length / 4, last);
-		begin2 = sd_next_line(s, length / 2, last);
-		begin3 = sd_next_line(s, length / 4 * 3, last);
-	}
-	/* What is known of these numbers would only be more for the verifier to tell apart. */
-	begin1 += sd_zero;
-	begin2 += sd_zero;
-	begin3 += sd_zero;
-	length0 = begin1 + sd_zero;
-	length1 = begin2 - begin1 + sd_zero;
-	length2 = begin3 - begin2 + sd_zero;
-	length3 = last - begin3 + sd_zero;
-	longest = length0;
-	if (length1 > longest)
-		longest = length1;
-	if (length2 > longest)
-		longest = length2;
-	if (length3 > longest)
-		longest = length3;
-	longest += sd_zero;
-	classes = c->classes[service];
-	state1 = state2 = state3 = line;
+	end = length - 2 + sd_zero;
+	stamp = sequence << 8 | service << 1 | 1;
+	s->n_missed = 0;
+	at = sd_zero;
+	before = sd_zero;
 	seen = sd_zero;
 	twice = sd_zero;
-	if (length1 | length2 | length3) {
-		for (i = sd_zero; i < longest && sd_may_loop; i++) {
-			SD_STEP(0)
-			SD_STEP(1)
-			SD_STEP(2)
-			SD_STEP(3)
+	while (at < end && sd_may_loop) {
+		struct sd_line *last = &all->line[sd_bound(before, SD_LINES - 1)], *line;
+
+		place = last->next;
+		line = &all->line[sd_bound(place, SD_LINES - 1)];
+		if (line->stamp == stamp && sd_same(sd_from(s, at), line, line->length)) {
+			named = line->named;
+			at += line->length;
+			before = place;
+		} else {
+			__u32 n = s->n_missed, answer = sd_another_line(at, end, stamp);
+
+			if (!answer)
+				return SD_NOT_CLEARED;
+			at += answer >> 16;
+			before = sd_bound(answer, SD_LINES - 1);
+			last->next = before;
+			named = s->n_missed == n ? all->line[before].named : 0;
 		}
-	} else {
-		for (i = sd_zero; i < longest && sd_may_loop; i++)
-			SD_STEP(0)
+		twice |= seen & named;
+		seen |= named;
+		stamp &= ~1ULL;
 	}
-	if (i < longest)
+	if (at != end)
 		return SD_NOT_CLEARED;
-	if (((state0 ^ line) | (state1 ^ line) | (state2 ^ line) | (state3 ^ line)) & SD_CLEAR_STATE)
-		return SD_NOT_CLEARED;
-	if ((twice & ~SD_CLEAR_STATE) || !(seen & SD_CLEAR_HOST))
+	if (s->n_missed) {
+		s->seen = seen;
+		s->twice = twice;
+		if (!sd_walk(service, stamp | 1))
+			return SD_NOT_CLEARED;
+		seen = s->seen;
+		twice = s->twice;
+	}
+	if (twice || !(seen & SD_CLEAR_HOST))
 		return SD_NOT_CLEARED;
 	/* Tables that changed meanwhile say nothing. */
 	asm volatile("" ::: "memory");

@@ -195,8 +195,7 @@ static __always_inline int clear_request(struct xdp_md *ctx, const struct sd_con
 		return travels(SD_C_TRAVEL_PIPELINED);
 	sum = (__u64)p->ip->saddr + p->ip->daddr + bpf_htonl(IPPROTO_TCP << 16 | (p->tcp_length + p->payload));
 	sum += sd_sum(p->tcp, p->end, p->tcp_length / 4, 8);
-	verdict = sd_judge(ctx, sizeof(struct ethhdr) + sizeof(struct iphdr) + p->tcp_length, p->payload, p->service,
-			   cfg->seal_key[0]);
+	verdict = sd_judge(ctx, sizeof(struct ethhdr) + sizeof(struct iphdr) + p->tcp_length, p->payload, p->service);
 	if (verdict != SD_CLEARED)
 		return travels(verdict == SD_CLEARING_OFF ? SD_C_TRAVEL_OFF : SD_C_TRAVEL_REQUEST);
 	if (sd_fold(sum + s->sum) != 0xffff)

@@ -9,7 +9,7 @@ int judge(struct xdp_md *ctx)
 {
 	__u32 length = ctx->data_end - ctx->data;
 
-	return sd_judge(ctx, 0, length, 0, 0) == SD_CLEARED ? XDP_TX : XDP_DROP;
+	return sd_judge(ctx, 0, length, 0) == SD_CLEARED ? XDP_TX : XDP_DROP;
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* SipHash (Aumasson, Bernstein, 2012) over whole 64-bit words, for message authentication (2-4) and to know requests again (1-3). */
+/* SipHash (Aumasson, Bernstein, 2012) over whole 64-bit words, for message authentication (2-4). */
 #pragma once
 
 #include <linux/types.h>
@@ -23,29 +23,13 @@
 		v2 = SD_ROTL(v2, 32);   \
 	} while (0)
 
-#define SD_SIPHASH_BEGIN(v0, v1, v2, v3, k0, k1)        \
-	do {                                            \
-		v0 = 0x736f6d6570736575ULL ^ (k0);      \
-		v1 = 0x646f72616e646f6dULL ^ (k1);      \
-		v2 = 0x6c7967656e657261ULL ^ (k0);      \
-		v3 = 0x7465646279746573ULL ^ (k1);      \
-	} while (0)
-/* One word, with one round. */
-#define SD_SIPWORD(v0, v1, v2, v3, word)        \
-	do {                                    \
-		__u64 m_ = (word);              \
-						\
-		v3 ^= m_;                       \
-		SD_SIPROUND(v0, v1, v2, v3);    \
-		v0 ^= m_;                       \
-	} while (0)
-
 /* words is a compile-time constant; c and d: compression and finalisation rounds. */
 static __always_inline __u64 sd_siphash(const __u64 *key, const __u64 *message, int words, int c, int d)
 {
-	__u64 last = (__u64)(words * 8) << 56, v0, v1, v2, v3;
+	__u64 v0 = 0x736f6d6570736575ULL ^ key[0], v1 = 0x646f72616e646f6dULL ^ key[1];
+	__u64 v2 = 0x6c7967656e657261ULL ^ key[0], v3 = 0x7465646279746573ULL ^ key[1];
+	__u64 last = (__u64)(words * 8) << 56;
 
-	SD_SIPHASH_BEGIN(v0, v1, v2, v3, key[0], key[1]);
 #pragma unroll
 	for (int i = 0; i < words; i++) {
 		v3 ^= message[i];

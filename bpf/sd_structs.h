@@ -27,11 +27,10 @@ struct sd_config {
 	__u64 closed_timeout_ns;
 	__u64 attacker_expiry_ns;
 	__u64 hash_key[2]; /* factors of the flow table's hash, secret: nobody can aim at one bucket */
-	__u64 seal_key[2]; /* of the hashes of cleared requests, secret */
 	struct sd_service services[SD_SERVICES];
 	__u8 service_of[SD_PORTS]; /* by port as it stands in a packet: index in services and one; 0: no service's */
 };
-_Static_assert(sizeof(struct sd_config) == 80 + 64 * 528 + 65536, "ABI");
+_Static_assert(sizeof(struct sd_config) == 64 + 64 * 528 + 65536, "ABI");
 
 /* Map "backends": real servers and honeypots by index. */
 struct sd_backend {

@@ -147,9 +147,18 @@ class Clearing:
         """``kernel``: also ask the kernel's own program (as root)."""
 
     def judge(self, request: bytes) -> tuple[bool, str, list[int], list[str], bool | None]:
-        """Cleared; why not; the sids behind it; what the matcher finds; the kernel's answer."""
+        """Cleared; why not; the sids behind it; what the matcher finds; the kernel's answer (asked twice,
+        as it remembers lines: RuntimeError when the answers differ)."""
+
+    def reload(self, document: bytes) -> None:
+        """Go on with other rules."""
 
     def measure(self, requests: list[bytes], repeat: int = 1000000) -> list[float]:
-        """Nanoseconds that XDP takes for each of these, which must be cleared; [] where the kernel cannot."""
+        """Nanoseconds that XDP takes for each of these, which must be cleared; [] where the kernel cannot.
+        Each is run again and again: the kernel remembers its lines."""
+
+    def measure_once(self, requests: list[bytes]) -> float | None:
+        """The same for requests that are run once each, one after the other: the median. None where
+        the kernel cannot."""
 
     def summary(self) -> str: ...

@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from securedirect import _core
-from securedirect.bench.variants import BARE_HEADERS, BROWSER_HEADERS, plain_request
+from securedirect.bench.variants import BARE_HEADERS, BROWSER_HEADERS, plain_request, unknown_requests
 from securedirect.lab import Lab
 from securedirect.lab.traffic import (
     ATTACK,
@@ -169,3 +171,60 @@ def test_the_kernel_judges_like_the_reference() -> None:
     assert [answer[0] for answer in answers] == [answer[4] for answer in answers]
     assert sum(answer[0] for answer in answers) > 40
     assert all(0 < ns < 100_000 for ns in clearing.measure([bare, browser], repeat=1000))
+    assert 0 < (clearing.measure_once(unknown_requests(20)) or 0) < 1_000_000
+
+
+def _document(path: Path, content: str) -> bytes:
+    path.write_text(f'alert tcp any any -> any 80 (msg:"one"; content:"{content}"; nocase; sid:900001;)\n')
+    return load_rule_files([path]).document
+
+
+def test_the_kernel_forgets_lines_when_rules_change(tmp_path: Path) -> None:
+    """A line that it has cleared before may be what a new rule looks for."""
+    other, new = _document(tmp_path / "a.rules", "never-asked-for"), _document(tmp_path / "b.rules", "en-gb")
+    clearing = _core.Clearing(other, kernel=True)
+    browser = plain_request(BROWSER_HEADERS)
+
+    def answers() -> tuple[bool, bool | None, bool]:
+        cleared, _, _, matches, kernel = clearing.judge(browser)
+        return cleared, kernel, bool(matches)
+
+    for _ in range(3):
+        assert answers() == (True, True, False)
+        clearing.reload(new)
+        assert answers() == (False, False, True)
+        clearing.reload(other)
+    assert answers() == (True, True, False)
+
+
+def test_lines_that_the_kernel_knows_are_judged_together() -> None:
+    """What a request must have and must not have twice, when each of its lines is known by itself."""
+    clearing = _core.Clearing(load_rule_files([DEFAULT_RULES]).document, kernel=True)
+    lines = ["GET / HTTP/1.1", *BROWSER_HEADERS, "A: b", f"X: {'y' * 400}", f"Z: {'y' * 230}"]
+    assert clearing.judge(_joined(lines))[4] is True
+    shuffled = random.Random(5)
+    cleared = []
+    for _ in range(3000):
+        some = [lines[0], *shuffled.choices(lines[1:], k=shuffled.randrange(1, 9))]
+        if shuffled.random() < 0.1:
+            some.reverse()
+        answer = clearing.judge(_joined(some))
+        assert answer[0] == answer[4], some
+        cleared.append(answer[0])
+    assert 100 < sum(cleared) < 2900
+    assert clearing.judge(_joined(lines[1:]))[4] is False
+    assert clearing.judge(_joined([lines[0], *lines]))[4] is False
+
+
+def _joined(lines: list[str]) -> bytes:
+    return "\r\n".join((*lines, "", "")).encode()
+
+
+def test_more_lines_than_the_kernel_remembers(tmp_path: Path) -> None:
+    """Of every length."""
+    clearing = _core.Clearing(_document(tmp_path / "a.rules", "never-asked-for"), kernel=True)
+    for _ in range(2):
+        for n in range(2500):
+            one = _joined([f"GET /{n} HTTP/1.1", f"Host: h{n}", f"A{n}: {'v' * (n % 300 + 1)}"])
+            answer = clearing.judge(one)
+            assert answer[0] and answer[4], one

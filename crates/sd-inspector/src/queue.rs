@@ -187,7 +187,7 @@ impl Host for QueueHost<'_> {
     }
 
     fn sealed(&self, request: &[u8]) -> u64 {
-        sd_io::clearing::seal(self.shared.config.seal_key()[0], request)
+        self.shared.tables.as_ref().map_or(0, |tables| tables.seal(request))
     }
 
     fn give_back(&self, flow: u32, count: u32, ack: u32) {

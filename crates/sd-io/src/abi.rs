@@ -6,7 +6,7 @@
 use std::mem::{offset_of, size_of};
 
 /// Value of `sd_config.abi_version`.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
 
 /// Flows in one bucket of the flow table.
 pub const WAYS: u32 = 8;
@@ -88,6 +88,11 @@ pub const ADOPT_LEN: usize = 28;
 /// Entries of all services' automata together, 4 bytes each.
 pub const CLEAR_ENTRIES: usize = 1 << 22;
 
+/// Bytes of the longest request that is cleared.
+pub const CLEAR_LONGEST: usize = 2048;
+/// Bytes that its hash takes at a time.
+pub const CLEAR_STRIDE: usize = 32;
+
 /// `struct sd_clearing`
 #[repr(C)]
 #[allow(missing_docs)]
@@ -97,6 +102,8 @@ pub struct Clearing {
     pub start: [u32; SERVICES],
     pub line: [u32; SERVICES],
     pub classes: [[u8; 256]; SERVICES],
+    pub seal_mix: u64,
+    pub seal_key: [u64; CLEAR_LONGEST / 8],
 }
 
 /// `struct sd_service`
@@ -124,7 +131,6 @@ pub struct Config {
     pub closed_timeout_ns: u64,
     pub attacker_expiry_ns: u64,
     pub hash_key: [u64; 2],
-    pub seal_key: [u64; 2],
     pub services: [Service; SERVICES],
     pub service_of: [u8; PORTS],
 }
@@ -237,7 +243,7 @@ pub struct AllowKey {
 
 const _: () = {
     assert!(size_of::<Service>() == 528);
-    assert!(size_of::<Config>() == 80 + SERVICES * 528 + PORTS);
+    assert!(size_of::<Config>() == 64 + SERVICES * 528 + PORTS);
     assert!(size_of::<Backend>() == 16);
     assert!(size_of::<Flow>() == 128);
     assert!(size_of::<Bucket>() == 1088);
@@ -329,7 +335,6 @@ mod tests {
             closed_timeout_ns,
             attacker_expiry_ns,
             hash_key,
-            seal_key,
             services,
             service_of
         );

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The tables by which XDP clears requests (`bpf/clear.h`), as shared memory, and the judge alone for tests.
 
-use std::hash::Hasher;
 use std::mem::offset_of;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{fence, Ordering};
 use std::time::Duration;
 
 use libbpf_rs::{MapCore, Object, ProgramInput};
-use siphasher::sip::SipHasher13;
 
 use crate::abi::{self, Clearing};
 use crate::error::{Error, Result};
+use crate::net;
 use crate::object;
 use crate::shared::{share, Mapping};
 
@@ -25,13 +24,18 @@ pub struct Automaton<'a> {
     pub line: u32,
 }
 
-/// What XDP remembers of a request that it cleared: \[hash:48\]\[length:16\].
-pub fn seal(key: u64, request: &[u8]) -> u64 {
-    let mut hasher = SipHasher13::new_with_keys(key, key);
-    hasher.write(request);
-    // Whole words, as XDP reads them.
-    hasher.write(&[0; 7][..request.len().wrapping_neg() % 8]);
-    hasher.finish() & !0xffff | request.len() as u64 & 0xffff
+/// NH (see `sd_sum_and_hash` of bpf/clear.h), and the length.
+fn seal(mix: u64, key: impl Fn(usize) -> u64, request: &[u8]) -> u64 {
+    let mut padded = request.to_vec();
+    padded.resize(request.len().next_multiple_of(abi::CLEAR_STRIDE), 0);
+    let mut hash = 0u64;
+    for (n, piece) in padded.chunks(8).enumerate().take(abi::CLEAR_LONGEST / 8) {
+        let mut word = [0; 8];
+        word[..piece.len()].copy_from_slice(piece);
+        let mixed = u64::from_le_bytes(word).wrapping_add(key(n));
+        hash = hash.wrapping_add((mixed & 0xffff_ffff) * (mixed >> 32));
+    }
+    hash.wrapping_mul(mix) & !0xffff | request.len() as u64 & 0xffff
 }
 
 /// Maps "clearing" and "automata".
@@ -45,7 +49,7 @@ impl SharedClearing {
     /// Share the maps behind these descriptors, which may be closed afterwards.
     pub fn open(clearing: BorrowedFd<'_>, automata: BorrowedFd<'_>) -> Result<Self> {
         let (control, _) = share(clearing, "clearing", size_of::<Clearing>(), true)?;
-        let (automata, _) = share(automata, "automata", abi::CLEAR_ENTRIES * 4, true)?;
+        let (automata, _) = share(automata, "automata", (abi::CLEAR_ENTRIES + 256) * 4, true)?;
         Ok(Self { control, automata })
     }
 
@@ -90,6 +94,29 @@ impl SharedClearing {
         left_out
     }
 
+    /// Unless they are there: keys of the hashes of cleared requests.
+    pub(crate) fn draw_keys(&self) -> Result<()> {
+        let place = |offset: usize| self.control.u64(offset);
+        let Some(mix) = place(offset_of!(Clearing, seal_mix)) else { return Ok(()) };
+        if mix.load(Ordering::Relaxed) != 0 {
+            return Ok(());
+        }
+        for n in 0..abi::CLEAR_LONGEST / 8 {
+            if let Some(key) = place(offset_of!(Clearing, seal_key) + n * 8) {
+                key.store(net::random_word()?, Ordering::Relaxed);
+            }
+        }
+        mix.store(net::random_word()? | 1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// What XDP remembers of a request that it cleared: \[hash:48\]\[length:16\]. It clears none that is longer than the
+    /// key.
+    pub fn seal(&self, request: &[u8]) -> u64 {
+        let key = |offset: usize| self.control.u64(offset).map_or(0, |key| key.load(Ordering::Relaxed));
+        seal(key(offset_of!(Clearing, seal_mix)), |n| key(offset_of!(Clearing, seal_key) + n * 8), request)
+    }
+
     /// Nothing is cleared before this time, ns of CLOCK_MONOTONIC.
     pub fn not_before(&self, ns: u64) {
         if let Some(place) = self.control.u64(offset_of!(Clearing, not_before)) {
@@ -107,9 +134,11 @@ pub struct Judge {
 impl Judge {
     /// Load it into the kernel.
     pub fn load() -> Result<Self> {
-        let object = object::open("judge", object::JUDGE)?
-            .load()
-            .map_err(|error| Error::bpf("load the BPF program \"judge\"", &error))?;
+        let mut open = object::open("judge", object::JUDGE)?;
+        for mut map in open.maps_mut().filter(|map| map.name() == "lines") {
+            map.set_max_entries(object::cpus()?).map_err(|error| Error::bpf("set the size of a map", &error))?;
+        }
+        let object = open.load().map_err(|error| Error::bpf("load the BPF program \"judge\"", &error))?;
         let map = |name: &str| {
             object.maps().find(|map| map.name() == name).ok_or_else(|| Error::invalid(format!("no map \"{name}\"")))
         };
@@ -136,6 +165,16 @@ impl Judge {
 mod tests {
     use super::*;
 
+    /// Numbers that look like drawn ones.
+    fn drawn(n: u64) -> u64 {
+        let mixed = (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed ^ mixed >> 31).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+    }
+
+    fn with_key(key: u64, request: &[u8]) -> u64 {
+        seal(drawn(key) | 1, |n| drawn(key << 32 | n as u64), request)
+    }
+
     /// Bits that a step of shifting and multiplying carries from one word to the next can be taken back there, whatever the
     /// key: the second request would get to a server as a repetition of the first.
     #[test]
@@ -143,14 +182,13 @@ mod tests {
         let request = b"GET /cgi-bin/0hf?aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa HTTP/1.1\r\nHost: shop\r\n\r\n";
         let mut same = 0;
         for key in 0..200u64 {
-            let key = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x0123_4567_89ab_cdef;
-            for flip in [0x40, 0x80] {
-                for back in [0x02, 0x04, 0x06] {
+            for (flip, back) in [0x40, 0x80].into_iter().flat_map(|flip| [0, 2, 4, 6].map(|back| (flip, back))) {
+                for (first, second) in [(23, 31), (24, 28), (24, 32), (16, 48)] {
                     let mut other = *request;
-                    other[23] ^= flip;
-                    other[31] ^= flip;
+                    other[first] ^= flip;
+                    other[second] ^= flip;
                     other[28] ^= back;
-                    same += usize::from(seal(key, &other) == seal(key, request));
+                    same += usize::from(with_key(key, &other) == with_key(key, request));
                 }
             }
         }
@@ -159,8 +197,8 @@ mod tests {
 
     #[test]
     fn a_seal_says_the_length() {
-        assert_eq!(seal(1, b"GET / HTTP/1.1") & 0xffff, 14);
-        assert_ne!(seal(1, b"1234567"), seal(1, b"1234567\0"));
-        assert_ne!(seal(1, b"12345678"), seal(2, b"12345678"));
+        assert_eq!(with_key(1, b"GET / HTTP/1.1") & 0xffff, 14);
+        assert_ne!(with_key(1, b"1234567"), with_key(1, b"1234567\0"));
+        assert_ne!(with_key(1, b"12345678"), with_key(2, b"12345678"));
     }
 }

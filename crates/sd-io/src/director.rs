@@ -239,6 +239,7 @@ impl Director {
             let size = match map.name().to_str() {
                 Some("flows") => buckets,
                 Some("attackers") => options.max_attackers.max(1),
+                Some("lines") => object::cpus()?,
                 _ => continue,
             };
             map.set_max_entries(size).map_err(|error| Error::bpf("set the size of a map", &error))?;
@@ -313,9 +314,10 @@ impl Director {
         let listed = Elements::new(listed, "listed")?;
 
         if config.abi_version() == 0 {
-            let keys: [u8; 32] = net::random()?;
-            let word = |at: usize| u64::from_ne_bytes(std::array::from_fn(|n| keys[at * 8 + n]));
-            config.initialise([word(0), word(1), word(2), word(3)]);
+            config.initialise([net::random_word()?, net::random_word()?]);
+        }
+        if fds.iter().any(|(name, _)| CLEARING.contains(name)) {
+            SharedClearing::open(fd_of("clearing")?, fd_of("automata")?)?.draw_keys()?;
         }
         let director = Self {
             interface: interface.to_owned(),

@@ -97,13 +97,13 @@ pub fn now_ns() -> u64 {
 }
 
 /// Random bytes from the kernel.
-pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
-    const { assert!(N <= 256) }; // up to 256 bytes come in one piece
+pub(crate) fn random_word() -> Result<u64> {
+    const N: usize = 8; // up to 256 bytes come in one piece
     let mut bytes = [0u8; N];
     // SAFETY: the buffer has N bytes.
     let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), N, 0) };
     if got != N as isize {
         return Err(Error::last_os("draw a random key"));
     }
-    Ok(bytes)
+    Ok(u64::from_ne_bytes(bytes))
 }

@@ -51,6 +51,12 @@ pub(crate) fn open(name: &str, object: &[u8]) -> Result<OpenObject> {
         .map_err(|error| Error::bpf(format!("open the BPF object \"{name}\""), &error))
 }
 
+/// How many processors the kernel may number: elements of a map that has one for each.
+pub(crate) fn cpus() -> Result<u32> {
+    let count = libbpf_rs::num_possible_cpus().map_err(|error| Error::bpf("count the processors", &error))?;
+    u32::try_from(count).map_err(|_| Error::host("the kernel numbers too many processors"))
+}
+
 /// Set `const volatile` variables before the object is loaded. The sizes must be right.
 pub(crate) fn set_constants(object: &mut OpenObject, values: &[(&str, &[u8])]) -> Result<()> {
     let mut places = Vec::with_capacity(values.len());

@@ -206,12 +206,6 @@ impl SharedConfig {
         self.0.get64(offset_of!(Config, attacker_expiry_ns))
     }
 
-    /// Key of the hashes of cleared requests.
-    pub fn seal_key(&self) -> [u64; 2] {
-        let at = offset_of!(Config, seal_key);
-        [self.0.get64(at), self.0.get64(at + 8)]
-    }
-
     /// The honeypot that this source is sent to: the same choice as in bpf/director.bpf.c.
     pub fn honeypot_for(&self, service: usize, source: [u8; 4]) -> Option<u16> {
         let at = place_of_service(service)?;
@@ -236,7 +230,7 @@ impl SharedConfig {
     }
 
     /// For a new map: fresh keys and the version.
-    pub(crate) fn initialise(&self, keys: [u64; 4]) {
+    pub(crate) fn initialise(&self, keys: [u64; 2]) {
         let at = offset_of!(Config, hash_key);
         for (n, key) in keys.into_iter().enumerate() {
             self.set64(at + n * 8, key);

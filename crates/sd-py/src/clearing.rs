@@ -20,8 +20,12 @@ impl Clearing {
         clearing::Clearing::new(document, kernel).map(Self).map_err(PyValueError::new_err)
     }
 
+    fn reload(&mut self, document: &[u8]) -> PyResult<()> {
+        self.0.reload(document).map_err(PyValueError::new_err)
+    }
+
     fn judge(&mut self, request: &[u8]) -> PyResult<Judged> {
-        let judged = self.0.judge(request).map_err(PyValueError::new_err)?;
+        let judged = self.0.judge(request).map_err(PyRuntimeError::new_err)?;
         Ok((judged.cleared, judged.why, judged.sids, judged.matches, judged.kernel))
     }
 
@@ -30,6 +34,12 @@ impl Clearing {
     fn measure(&self, py: Python<'_>, requests: Vec<Vec<u8>>, repeat: u32) -> PyResult<Vec<f64>> {
         let requests: Vec<&[u8]> = requests.iter().map(Vec::as_slice).collect();
         py.detach(|| self.0.measure(&requests, repeat)).map_err(PyRuntimeError::new_err)
+    }
+
+    /// Nanoseconds in the kernel for one of these, each run once; None where the kernel cannot.
+    fn measure_once(&self, py: Python<'_>, requests: Vec<Vec<u8>>) -> PyResult<Option<f64>> {
+        let requests: Vec<&[u8]> = requests.iter().map(Vec::as_slice).collect();
+        py.detach(|| self.0.measure_once(&requests)).map_err(PyRuntimeError::new_err)
     }
 
     /// JSON.

@@ -21,11 +21,15 @@ from securedirect.bench.variants import (
     Row,
     order,
     plain_request,
+    unknown_requests,
 )
 from securedirect.rules import load_rule_files
 
 _SLOW_ROUNDS = 3
 """Of ModSecurity, whose figure is a hundredth of the others' and needs no more."""
+
+
+SINGLE_RUNS = 2000
 
 
 @dataclass(frozen=True)
@@ -40,14 +44,24 @@ class Options:
 
 
 def _judge(rules: dict[str, rulesets.RuleSet]) -> dict[str, float]:
-    """XDP's nanoseconds for a request that it clears, wrk's own and one with a browser's headers."""
+    """XDP's nanoseconds for a request that it clears: wrk's own and one with a browser's headers, again and
+    again, and browsers' requests in single runs, whose lines it remembers or has never seen."""
     found = rules.get(RULES_516) or rules.get(RULES_ET)
     if found is None:
         return {}
     document = load_rule_files(found.files, overrides=found.actions).document
     requests = [plain_request(headers) for headers in (BARE_HEADERS, BROWSER_HEADERS)]
-    times = _core.Clearing(document).measure(requests)
-    return dict(zip(("judge", "judge_browser"), times, strict=False))
+    clearing = _core.Clearing(document)
+    times = dict(zip(("judge", "judge_browser"), clearing.measure(requests), strict=False))
+    once = {
+        "judge_browser_once": requests[1:] * SINGLE_RUNS,
+        "judge_browser_cold": unknown_requests(SINGLE_RUNS),
+    }
+    for name, asked in once.items():
+        measured = clearing.measure_once(asked)
+        if measured is not None:
+            times[name] = measured
+    return times
 
 
 def run(options: Options, progress: Callable[[str], None]) -> report.Outcome:

@@ -56,6 +56,19 @@ def plain_request(headers: tuple[str, ...]) -> bytes:
     return "\r\n".join((f"GET {PAGE} HTTP/1.1", *lines, "", "")).encode()
 
 
+def unknown_requests(count: int) -> list[bytes]:
+    """A browser's requests of which none has a line that another one has, but what cannot vary."""
+
+    def header(line: str, number: int) -> str:
+        return line if line.startswith("Connection") else f"{line}{number}"
+
+    def one(number: int) -> bytes:
+        lines = (f"GET {PAGE}?{number} HTTP/1.1", *(header(line, number) for line in BROWSER_HEADERS))
+        return "\r\n".join((*lines, "", "")).encode()
+
+    return [one(number) for number in range(1000, 1000 + count)]
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the result."""

@@ -118,19 +118,33 @@ impl Tables {
         if !(SHORTEST..=LONGEST).contains(&request.len()) || !request.ends_with(b"\r\n\r\n") {
             return Verdict::Travels;
         }
-        let (mut entry, mut seen, mut twice) = (self.start, 0, 0);
-        for &byte in &request[..request.len() - 2] {
-            let place = (entry & STATE_MASK) + u32::from(self.classes[usize::from(byte)]);
-            entry = self.entries[place as usize];
-            twice |= seen & entry;
-            seen |= entry;
+        let (mut begin, mut seen, mut twice) = (self.start, 0, 0);
+        for line in request[..request.len() - 2].split_inclusive(|byte| *byte == b'\n') {
+            let (end, named) = self.walk(begin, line);
+            if end != self.line & STATE_MASK {
+                return Verdict::Travels;
+            }
+            begin = end;
+            twice |= seen & named;
+            seen |= named;
         }
-        let cleared = entry & STATE_MASK == self.line & STATE_MASK && twice >> FLAG_BITS == 0 && seen & HOST_SEEN != 0;
-        if cleared {
+        if twice == 0 && seen & HOST_SEEN != 0 {
             Verdict::Cleared
         } else {
             Verdict::Travels
         }
+    }
+
+    /// The state behind a line, and the bits of the headers that it names. No more is left of it, so the kernel remembers
+    /// these for lines that it has walked.
+    fn walk(&self, begin: u32, line: &[u8]) -> (u32, u32) {
+        let (mut entry, mut named) = (begin, 0);
+        for &byte in line {
+            let place = (entry & STATE_MASK) + u32::from(self.classes[usize::from(byte)]);
+            entry = self.entries[place as usize];
+            named |= entry;
+        }
+        (entry & STATE_MASK, named & !STATE_MASK)
     }
 
     /// For people: why a request is not cleared; None when it is.

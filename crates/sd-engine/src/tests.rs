@@ -409,6 +409,29 @@ fn an_attack_waits_for_earlier_answers() {
     assert_eq!(&b.world.received(HONEYPOT)[GOOD.len()..], EVIL);
 }
 
+/// Who waits is looked at now and then, not each millisecond; and whose acknowledgement never rests waits no longer than
+/// that.
+#[test]
+fn waiting_for_answers_costs_little_and_ends() {
+    for moves in [false, true] {
+        let mut b = Bench::new();
+        b.client_acks(77);
+        b.segment(0, &[GOOD, EVIL].concat(), ACK | PSH);
+        let (began, mut looks) = (b.now, 0);
+        while b.world.received(HONEYPOT).is_empty() {
+            b.now = b.engine.next_deadline().expect("it is waiting");
+            assert!(b.now < began + 61_000 * MS, "for ever");
+            looks += 1;
+            if moves {
+                let ack = b.template.ack + 1;
+                b.client_acks(ack);
+            }
+            b.engine.on_tick(b.now, &mut b.world);
+        }
+        assert!(looks < if moves { 6_500 } else { 250 }, "{looks}");
+    }
+}
+
 #[test]
 fn held_and_released() {
     let mut b = Bench::new();

@@ -19,6 +19,8 @@ const COARSE: u64 = 10 * MS;
 const QUIET_MAX: u64 = 300 * MS;
 /// How long a server may think before its answer to an earlier request begins, when an attack follows in the pipeline.
 const ANSWER_MAX: u64 = 3_000 * MS;
+/// Longest download that an attack in its pipeline waits for.
+const WAIT_MAX: u64 = 60_000 * MS;
 /// After packets go to the honeypot: what XDP was sending to the server meanwhile must have left before the server's
 /// socket is closed, or its reset would reach the client.
 const RESET_DELAY: u64 = 5 * MS;
@@ -88,7 +90,8 @@ impl Core {
     pub(super) fn hand_over_when_quiet<H: Host>(&mut self, c: &mut Connection, now: u64, host: &mut H) {
         let Phase::Waiting(verdict) = &mut c.phase else { return };
         let (ack, moved) = host.acknowledged(c.flow);
-        if verdict.ack != ack {
+        let moving = verdict.ack != ack;
+        if moving {
             (verdict.ack, verdict.ack_since) = (ack, now);
         }
         let verdict = verdict.clone();
@@ -102,8 +105,15 @@ impl Core {
             Some((then, at)) if then == ack && !c.streaming => now.saturating_sub(at) >= ANSWER_MAX,
             _ => quiet_for >= QUIET.max((u64::from(c.facts.rtt_us) * 1500).min(QUIET_MAX)),
         };
-        if !quiet {
-            self.arm(c, now + MS);
+        let waited = now.saturating_sub(verdict.at);
+        if !quiet && waited < WAIT_MAX {
+            // Many can wait at once, and anybody can make them: who waits long is looked at less often.
+            let step = match waited / MS {
+                0..20 => MS,
+                20..200 => 5 * MS,
+                _ => 20 * MS,
+            };
+            self.arm(c, now + if moving { QUIET.max(step / 2) } else { step });
             return;
         }
         if distance(ack, c.template.ack) > 0 {

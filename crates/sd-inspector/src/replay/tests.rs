@@ -232,3 +232,50 @@ fn damaged_files_are_told() {
     let odd = Pcap::new(false, false, 147).bytes;
     assert!(said(&odd).contains("link type 147"));
 }
+
+/// Whatever stands in a file, it is judged or refused.
+#[test]
+fn damaged_packets_end_nothing() {
+    let mut files = Vec::new();
+    for link in [1, 113, 276, 0, 101] {
+        let mut pcap = Pcap::new(link == 113, false, link);
+        pcap.add(1, &frame(99, 0x02, b""));
+        pcap.add(2, &frame(100, ACK, b""));
+        let attack = frame(100, ACK, ATTACK);
+        // Two fragments, then the second again.
+        for (offset, more, part) in [(0, 0x20, &attack[34..66]), (4, 0, &attack[66..]), (4, 0, &attack[66..])] {
+            let mut fragment = [&attack[..34], part].concat();
+            fragment[16..18].copy_from_slice(&((20 + part.len()) as u16).to_be_bytes());
+            (fragment[20], fragment[21]) = (more, offset);
+            pcap.add(3, &fragment);
+        }
+        pcap.add(4, &frame(100 + ATTACK.len() as u32, ACK, GOOD));
+        let mut inside = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, 4, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2];
+        inside.extend_from_slice(&attack[14..]);
+        let total = (inside.len() as u16).to_be_bytes();
+        inside[2..4].copy_from_slice(&total);
+        pcap.add(5, &[&attack[..14], &inside[..]].concat());
+        files.push(pcap.bytes);
+    }
+    let (rules, options) = (rules(), Options { ignore_checksums: true, ..options() });
+    let mut seed = 7u64;
+    let mut random = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    let (mut judged, mut matched) = (0, 0);
+    for round in 0..1_500 {
+        let mut bytes = files[round % files.len()].clone();
+        for _ in 0..random(6) {
+            let at = random(bytes.len());
+            bytes[at] = [0, 1, 0xff, 0x80, bytes[at] ^ 1 << random(8)][random(5)];
+        }
+        let rules = Rules { live: rules.live.clone(), capture: rules.capture.clone() };
+        let mut count = |_: &Value| {
+            matched += 1;
+            true
+        };
+        judged += usize::from(replay(&bytes[..], rules, &options, HashSet::new(), &mut count).is_ok());
+    }
+    assert!(judged > 700 && matched > 700, "{judged} {matched}");
+}

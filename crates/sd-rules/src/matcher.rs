@@ -13,7 +13,7 @@ use std::ops::Range;
 use crate::bytes::{base64, ByteOption, Came, Names, Value, Variables, VARIABLES};
 use crate::document::{self, Comparison, Dialect};
 use crate::http::decoder::Decoder;
-use crate::pcre::Expression;
+use crate::pcre::{Expression, Wanted};
 use crate::prefilter::frequency;
 use crate::Buffer;
 
@@ -63,6 +63,40 @@ enum Finder {
     Exact(Box<memchr::memmem::Finder<'static>>),
     /// Index of the byte to look for, that byte in lower and in upper case.
     Folded(usize, u8, u8),
+}
+
+/// Places of a content's rarest byte that are looked at one by one.
+const TRIES: usize = 16;
+/// Units of work of a search, besides those for the bytes it passes over.
+const COST_OF_SEARCH: usize = 2;
+
+/// Where `needle`, which is not empty, lies in `hay`, without regard to case.
+fn find_folded(hay: &[u8], needle: &[u8]) -> Option<usize> {
+    // Bit 5 is what the cases of a letter differ in; setting it in all bytes makes some others alike, too.
+    const FOLD: u64 = 0x2020_2020_2020_2020;
+    let known = needle.len().min(8);
+    let mut word = [0; 8];
+    word[..known].copy_from_slice(&needle[..known]);
+    let mask = u64::MAX >> (64 - 8 * known);
+    let wanted = (u64::from_le_bytes(word) | FOLD) & mask;
+    let places = (hay.len() + 1).saturating_sub(needle.len());
+    let here = |at: usize| hay[at..at + needle.len()].eq_ignore_ascii_case(needle);
+    let mut at = 0;
+    // Four places with one test: few have the word.
+    while let Some(block) = hay[at..].first_chunk::<16>() {
+        let block = u128::from_le_bytes(*block);
+        let has = |place: u32| ((block >> (8 * place)) as u64 | FOLD) & mask == wanted;
+        if has(0) | has(1) | has(2) | has(3) {
+            if let Some(found) = (at..places.min(at + 4)).find(|at| here(*at)) {
+                return Some(found);
+            }
+        }
+        at += 4;
+        if at >= places {
+            return None;
+        }
+    }
+    (at..places).find(|at| here(*at))
 }
 
 impl Content {
@@ -131,13 +165,17 @@ impl Content {
         match &self.finder {
             Finder::Exact(finder) => {
                 let found = finder.find(hay);
-                budget.work(1 + found.unwrap_or(hay.len()) / 64);
+                budget.work(COST_OF_SEARCH + found.unwrap_or(hay.len()) / 64);
                 found.map(|at| from + at)
             }
             Finder::Folded(index, lower, upper) => {
                 let mut start = *index;
                 let last = hay.len() - (length - index);
-                while start <= last {
+                budget.work(COST_OF_SEARCH);
+                for _ in 0..TRIES {
+                    if start > last {
+                        return None;
+                    }
                     let next = memchr::memchr2(*lower, *upper, &hay[start..=last]);
                     if !budget.work(1 + next.unwrap_or(last - start) / 64) {
                         return None;
@@ -148,7 +186,11 @@ impl Content {
                     }
                     start = at + 1;
                 }
-                None
+                // The byte is frequent here: look at eight at once, at every place.
+                let begin = start - index;
+                let found = find_folded(&hay[begin..], &self.bytes);
+                budget.work(1 + found.unwrap_or(hay.len() - begin) / 8);
+                found.map(|at| from + begin + at)
             }
         }
     }
@@ -183,7 +225,7 @@ impl PartOption {
     fn leads(&self) -> bool {
         match self {
             PartOption::Content(content) => !content.negated && (!content.relative || content.span == i64::MAX),
-            PartOption::Pcre { expression, relative, negated } => !negated && (!relative || expression.monotone),
+            PartOption::Pcre { expression, relative, negated } => !negated && (!relative || expression.monotone()),
             _ => false,
         }
     }
@@ -333,16 +375,18 @@ impl Part {
             }
             PartOption::Pcre { expression, relative, .. } => {
                 let last = tail.is_empty() && state.unit as usize + 1 == self.units.len();
-                let early = last && expression.stable;
+                let early = last && expression.stable();
                 let start = if *relative { base } else { 0 };
                 let subject = &bytes[start.min(bytes.len())..];
-                let again = complete || early && (expression.longest.is_some() || state.worth_a_search(subject.len()));
+                let again =
+                    complete || early && (expression.longest().is_some() || state.worth_a_search(subject.len()));
                 if !again {
                     return Outcome::Pending;
                 }
+                let wanted = if last { Wanted::Whether } else { Wanted::Where };
                 let mut at = state.resume as usize;
                 loop {
-                    match budget.find(expression, subject, at) {
+                    match budget.find(expression, subject, at, wanted) {
                         Some((found, end)) => match self.tail(tail, bytes, complete, start + end, budget) {
                             Outcome::Match(after) => {
                                 if state.unit == 0 {
@@ -355,7 +399,7 @@ impl Part {
                         },
                         None if complete => return Outcome::Fail,
                         None => {
-                            let longest = expression.longest.unwrap_or(subject.len());
+                            let longest = expression.longest().unwrap_or(subject.len());
                             state.resume = at.max(subject.len().saturating_sub(longest)) as u32;
                             return Outcome::Pending;
                         }
@@ -452,14 +496,15 @@ impl Part {
                 let start = if *relative { cursor.min(bytes.len()) } else { 0 };
                 let subject = &bytes[start..];
                 if *negated {
-                    return match budget.find(expression, subject, 0) {
+                    return match budget.find_relative(expression, bytes, start, Wanted::Whether) {
                         Some(_) => Outcome::Fail,
                         None if budget.exhausted => Outcome::Fail,
                         None => self.tail(rest, bytes, complete, cursor, budget),
                     };
                 }
-                let mut at = 0;
-                while let Some((found, end)) = budget.find(expression, subject, at) {
+                let wanted = if self.in_order && rest.is_empty() { Wanted::Whether } else { Wanted::Where };
+                let mut next = budget.find_relative(expression, bytes, start, wanted);
+                while let Some((found, end)) = next {
                     match self.tail(rest, bytes, complete, start + end, budget) {
                         Outcome::Fail => {}
                         outcome => return outcome,
@@ -467,7 +512,7 @@ impl Part {
                     if !budget.step() {
                         return Outcome::Fail;
                     }
-                    at = found + 1;
+                    next = budget.find(expression, subject, found + 1, wanted);
                 }
                 Outcome::Fail
             }
@@ -579,7 +624,7 @@ impl PartState {
 /// Units of work that evaluating the rules on one request may take, whatever is in it: a constant, so many for each byte
 /// that has arrived, and for each call. A unit is a comparison or a search through 64 bytes: some nanoseconds. Ordinary
 /// requests need a few dozen units; the constant is what a short request made to be expensive can cost.
-pub const WORK: u64 = 10_000;
+pub const WORK: u64 = 20_000;
 pub const WORK_PER_BYTE: u64 = 8;
 pub const WORK_PER_CALL: u64 = 1_000;
 
@@ -595,7 +640,12 @@ pub struct Budget {
     /// An expression reached its own bound.
     backtracking: bool,
     variables: Variables,
+    /// An expression that was not found, in which bytes, and from where on.
+    missing: Option<(Searched, usize)>,
 }
+
+/// Addresses of an expression and of the bytes, and their number.
+type Searched = (usize, usize, usize);
 
 impl Budget {
     /// For a buffer of which `length` bytes may be searched; `left`: units that the request may still cost.
@@ -607,6 +657,7 @@ impl Budget {
             exhausted: false,
             backtracking: false,
             variables: [0; VARIABLES],
+            missing: None,
         }
     }
 
@@ -648,12 +699,39 @@ impl Budget {
         self.work(1 + bytes / 4);
     }
 
-    fn find(&mut self, expression: &Expression, subject: &[u8], from: usize) -> Option<(usize, usize)> {
+    fn find(&mut self, expression: &Expression, subject: &[u8], from: usize, wanted: Wanted) -> Option<(usize, usize)> {
         let before = self.left;
-        let found = expression.find(subject, from, &mut self.left);
+        let found = expression.find(subject, from, wanted, &mut self.left);
+        self.searched(before, found.ok())
+    }
+
+    /// The first match in `bytes[start..]`. One that follows a content is tried behind each place of that: when nothing was
+    /// found behind the first, the others need not be gone through again.
+    fn find_relative(
+        &mut self,
+        expression: &Expression,
+        bytes: &[u8],
+        start: usize,
+        wanted: Wanted,
+    ) -> Option<(usize, usize)> {
+        let which = (std::ptr::from_ref(expression) as usize, bytes.as_ptr() as usize, bytes.len());
+        let before = self.left;
+        let missing = self.missing.is_some_and(|(searched, from)| searched == which && from <= start);
+        let found = match missing {
+            true => expression.find_in_rest(&bytes[start..], wanted, &mut self.left),
+            false => expression.find(&bytes[start..], 0, wanted, &mut self.left),
+        };
+        if found == Ok(None) && !missing {
+            self.missing = Some((which, start));
+        }
+        self.searched(before, found.ok())
+    }
+
+    /// Counts a search; None: it reached its bound.
+    fn searched(&mut self, before: u64, found: Option<Option<(usize, usize)>>) -> Option<(usize, usize)> {
         self.steps = self.steps.saturating_sub(((before - self.left) / 64) as u32);
         self.exhausted |= self.left == 0;
-        found.unwrap_or_else(|_| {
+        found.unwrap_or_else(|| {
             self.backtracking = true;
             self.exhausted = true;
             None

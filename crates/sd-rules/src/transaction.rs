@@ -531,6 +531,11 @@ impl Transaction {
             + lines
     }
 
+    /// Units of work that judging has taken so far; see [`crate::matcher::WORK`].
+    pub fn work(&self) -> u64 {
+        self.spent
+    }
+
     /// The oddities found so far, reported or not.
     pub fn oddities(&self) -> Vec<Decoder> {
         Decoder::TABLE.iter().map(|row| row.0).filter(|decoder| self.found & decoder.bit() != 0).collect()

@@ -187,9 +187,41 @@ fn expressions() {
 
 #[test]
 fn backtracking_bound_is_reported() {
-    let set = compile(vec![rule(1, vec![c("aaaa", json!({})), pcre(B, b"^(?=(a+)+$)(a+)+$", json!({}))])]);
+    let set = compile(vec![rule(1, vec![c("aaaa", json!({})), pcre(B, b"^((a+)+)(?=c)a?", json!({}))])]);
     let body = [b"a".repeat(100), b"!".to_vec()].concat();
     assert_eq!(judge(&set, &post(&body)).into_iter().collect::<Vec<_>>(), [(1_000_000, 44)]);
+}
+
+#[test]
+fn expressions_are_tried_behind_each_content() {
+    let relative = || json!({"relative": true});
+    for (expression, hit, miss) in [
+        // What it asks of its surroundings is answered from where it begins.
+        (b"\\bz".as_slice(), b"kkz".as_slice(), b"kyz kyz".as_slice()),
+        (b"^x", b"ky kx", b"kyx ky"),
+        (b"x$", b"ky kx", b"kx ky"),
+        (b"(?<!k)x", b"kyx", b"ky"),
+        (b"\\bx\\b", b"kx1 k x1 kx", b"kx1 kx2 k_x k"),
+    ] {
+        let set = compile(vec![rule(1, vec![c("k", json!({})), pcre(B, expression, relative())])]);
+        assert!(judge(&set, &post(hit)).contains(&(1, 1)), "{}", expression.escape_ascii());
+        assert!(judge(&set, &post(miss)).is_empty(), "{}", expression.escape_ascii());
+    }
+}
+
+#[test]
+fn contents_are_found_in_any_case() {
+    for (text, body) in [
+        ("a", "bbbbbbbbbbbA".to_owned()),
+        ("Union", "unio".repeat(40) + "UnioN"),
+        ("select from", "select".repeat(40) + "@from SELECT fro sElEcT FrOm"),
+        ("[@]", "{`}".repeat(40) + "[`][@]"),
+        ("/a?name=", "/A?n/a_name_".repeat(40) + "/A?NAME="),
+    ] {
+        let set = compile(vec![rule(1, vec![c(text, json!({"nocase": true}))])]);
+        assert!(judge(&set, &post(body.as_bytes())).contains(&(1, 1)), "{text}");
+        assert!(judge(&set, &post(&body.as_bytes()[..body.len() - 1])).is_empty(), "{text}");
+    }
 }
 
 #[test]

@@ -181,7 +181,7 @@ pub fn run(
         let sandboxed = sandboxed.clone();
         threads.push(std::thread::spawn(move || {
             sandboxed.wait();
-            queue::run(socket, &shared, engine, &slot, sender);
+            all_or_nothing(|| queue::run(socket, &shared, engine, &slot, sender));
         }));
     }
     drop(sender);
@@ -189,10 +189,12 @@ pub fn run(
     let (first, barrier) = (slot.clone(), sandboxed.clone());
     std::thread::spawn(move || {
         barrier.wait();
-        first.current().1.iter().for_each(|rules| rules.warm());
-        if let Some(control) = control {
-            reload::serve(control.into(), &first, tables.as_deref());
-        }
+        all_or_nothing(|| {
+            first.current().1.iter().for_each(|rules| rules.warm());
+            if let Some(control) = control {
+                reload::serve(control.into(), &first, tables.as_deref());
+            }
+        });
     });
     let left_out = sd_io::sandbox::enter(config.uid, config.gid).map_err(text)?;
     sandboxed.wait();
@@ -209,9 +211,33 @@ pub fn run(
         backends: Some(shared.backends.clone()),
     };
     eve::write_events(&receiver, out, &names, &shared.counters);
-    let mut panicked = false;
     for thread in threads {
-        panicked |= thread.join().is_err();
+        let _ = thread.join();
     }
-    Err(if panicked { "a packet thread failed".into() } else { "all packet threads have ended".into() })
+    Err("all packet threads have ended".into())
+}
+
+/// A thread's work. Should it panic, the whole process ends, and is started anew: without one thread, what comes on its queue
+/// would be dropped for as long as the others live.
+fn all_or_nothing(work: impl FnOnce()) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
+        std::process::abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    #[test]
+    fn a_thread_does_not_panic_alone() {
+        const INSIDE: &str = "SECUREDIRECT_TEST_INSIDE";
+        if std::env::var_os(INSIDE).is_some() {
+            let _ = std::thread::spawn(|| super::all_or_nothing(|| panic!("as the test wants it"))).join();
+            std::process::exit(0);
+        }
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        let done = again.args(["--exact", "tests::a_thread_does_not_panic_alone"]).env(INSIDE, "1").output().unwrap();
+        assert_eq!(done.status.code(), None, "it ended by itself");
+    }
 }

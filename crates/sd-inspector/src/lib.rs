@@ -114,10 +114,10 @@ pub fn run(
 ) -> Result<(), Failure> {
     let began = std::time::Instant::now();
     let config: Config = serde_json::from_slice(config).map_err(|e| format!("configuration of the inspector: {e}"))?;
-    let (rules, _left_out) = RuleSet::collection(rules).map_err(|e| format!("rules: {e}"))?;
+    let (rules, _left_out) = RuleSet::collection(rules, &[]).map_err(|e| format!("rules: {e}"))?;
     let ports: Vec<u16> = config.services.iter().map(|service| service.port).collect();
     reload::fits(&rules, &ports).map_err(|e| format!("rules: {e}"))?;
-    let count: usize = rules.iter().map(RuleSet::len).sum();
+    let count: usize = rules.iter().map(|rules| rules.len()).sum();
     let slot = Arc::new(reload::Slot::new(rules));
     let map = |name: &str| maps.get(name).map(AsFd::as_fd).ok_or_else(|| format!("the map {name:?} was not passed"));
     let text = |e: sd_io::Error| e.to_string();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! New rules for a running inspector: the supervisor sends them over a stream socket, all queues judge by them from then on.
 //!
-//! A message is its length (8 bytes, little endian) and a collection of rule documents, one for each service; the answer is one line of JSON, `{"ok": true, ...}`
+//! A message is its length (8 bytes, little endian) and a collection of rule documents, one for each service, null for one
+//! that has not changed; the answer is one line of JSON, `{"ok": true, ...}`
 //! or `{"ok": false, "error": ...}`. Rules that are refused change nothing. Nothing here opens files or makes threads, so
 //! that it works in the sandbox.
 
@@ -28,8 +29,7 @@ pub struct Slot {
 }
 
 impl Slot {
-    pub fn new(rules: Vec<RuleSet>) -> Slot {
-        let rules = rules.into_iter().map(Arc::new).collect();
+    pub fn new(rules: Sets) -> Slot {
         Slot { generation: AtomicU64::new(1), rules: Mutex::new(rules) }
     }
 
@@ -43,8 +43,7 @@ impl Slot {
         (number, self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    fn replace(&self, rules: Vec<RuleSet>) {
-        let new = rules.into_iter().map(Arc::new).collect();
+    fn replace(&self, new: Sets) {
         let old = std::mem::replace(&mut *self.rules.lock().unwrap_or_else(PoisonError::into_inner), new);
         self.generation.fetch_add(1, Ordering::Release);
         // Freed here when no queue uses it any more; else by the last queue that lets go of it.
@@ -60,6 +59,7 @@ pub fn serve(mut socket: UnixStream, slot: &Slot, tables: Option<&SharedClearing
         let told = socket.write_all(answer.as_bytes());
         // Requests are judged meanwhile; one that needs an expression that is not built yet builds it.
         slot.current().1.iter().for_each(|rules| rules.warm());
+        sd_io::give_back_memory();
         if told.is_err() {
             return;
         }
@@ -79,7 +79,7 @@ fn receive(socket: &mut UnixStream) -> Option<Vec<u8>> {
 }
 
 /// An error unless there is a set of rules for each service, in their order.
-pub fn fits(rules: &[RuleSet], ports: &[u16]) -> Result<(), String> {
+pub fn fits(rules: &[Arc<RuleSet>], ports: &[u16]) -> Result<(), String> {
     let given: Vec<u16> = rules.iter().map(|rules| rules.service().port).collect();
     if given == ports {
         return Ok(());
@@ -89,11 +89,13 @@ pub fn fits(rules: &[RuleSet], ports: &[u16]) -> Result<(), String> {
 
 fn accept(document: Vec<u8>, slot: &Slot, tables: Option<&SharedClearing>) -> Value {
     let began = Instant::now();
-    let ports: Vec<u16> = slot.current().1.iter().map(|rules| rules.service().port).collect();
-    let read = RuleSet::collection(&document).map_err(|error| error.to_string());
+    let valid = slot.current().1;
+    let ports: Vec<u16> = valid.iter().map(|rules| rules.service().port).collect();
+    let read = RuleSet::collection(&document, &valid).map_err(|error| error.to_string());
+    drop(document);
     match read.and_then(|(rules, left_out)| fits(&rules, &ports).map(|()| (rules, left_out))) {
         Ok((rules, left_out)) => {
-            let count: usize = rules.iter().map(RuleSet::len).sum();
+            let count: usize = rules.iter().map(|rules| rules.len()).sum();
             // Nothing is cleared by rules that are not the queues'.
             if let Some(tables) = tables {
                 tables.install(&[]);
@@ -114,6 +116,7 @@ mod tests {
         {"version":1,"service":{"name":"mail","port":25,"protocol":"tcp"},"rules":[]}]}"#;
     const ONE_WRONG: &[u8] = br#"{"version":2,"documents":[{"version":1,"rules":[]},
         {"version":7,"service":{"name":"mail","port":25,"protocol":"tcp"},"rules":[]}]}"#;
+    const MAIL_IS_THE_SAME: &[u8] = br#"{"version":2,"documents":[{"version":1,"rules":[]},null]}"#;
     const ANOTHER_PORT: &[u8] = br#"{"version":2,"documents":[{"version":1,"rules":[]}]}"#;
 
     fn ask(socket: &mut UnixStream, document: &[u8]) -> Value {
@@ -130,7 +133,7 @@ mod tests {
 
     #[test]
     fn good_rules_are_taken_and_bad_ones_change_nothing() {
-        let slot = Arc::new(Slot::new(RuleSet::collection(NONE).unwrap().0));
+        let slot = Arc::new(Slot::new(RuleSet::collection(NONE, &[]).unwrap().0));
         let (mut here, there) = UnixStream::pair().unwrap();
         let served = {
             let slot = slot.clone();
@@ -145,6 +148,11 @@ mod tests {
         assert_eq!(ask(&mut here, NONE)["ok"], true);
         assert_eq!(slot.generation(), 2);
         assert!(first.upgrade().is_none(), "the old rules are gone");
+        let [web, mail] = [0, 1].map(|service| Arc::as_ptr(&slot.current().1[service]));
+        assert_eq!(ask(&mut here, MAIL_IS_THE_SAME)["ok"], true);
+        assert_ne!(web, Arc::as_ptr(&slot.current().1[0]));
+        assert_eq!(mail, Arc::as_ptr(&slot.current().1[1]), "not compiled once more");
+        assert_eq!(ask(&mut here, br#"{"version":2,"documents":[null,null,null]}"#)["ok"], false);
         drop(here);
         served.join().unwrap();
     }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
 use crate::bytes::{ByteOption, Names};
 use crate::clearing::{Need, Refused, Tables};
@@ -65,6 +66,8 @@ pub enum LoadError {
     #[error("the collection of rule documents has version {0}, this program reads version {version}",
         version = document::COLLECTION_VERSION)]
     Collection(u32),
+    #[error("there is no rule document {0}")]
+    Missing(usize),
 }
 
 /// Figures about a compiled set, for status output and benchmarks.
@@ -205,19 +208,24 @@ impl RuleSet {
         }
     }
 
-    /// Compiles a collection of documents, one for each service. All of them or none: the first that cannot be used is the
-    /// error. Rules that cannot be compiled are left out and counted.
-    pub fn collection(doc: &[u8]) -> Result<(Vec<RuleSet>, usize), LoadError> {
+    /// Compiles a collection of documents, one for each service; null stands for the one that is at this place of `valid`.
+    /// All of them or none: the first that cannot be used is the error. Rules that cannot be compiled are left out and
+    /// counted.
+    pub fn collection(doc: &[u8], valid: &[Arc<RuleSet>]) -> Result<(Vec<Arc<RuleSet>>, usize), LoadError> {
         let collection: Collection = serde_json::from_slice(doc)?;
         if collection.version != document::COLLECTION_VERSION {
             return Err(LoadError::Collection(collection.version));
         }
         let mut left_out = 0;
         let mut sets = Vec::with_capacity(collection.documents.len());
-        for text in collection.documents {
+        for (place, text) in collection.documents.into_iter().enumerate() {
+            if text.get() == "null" {
+                sets.push(valid.get(place).ok_or(LoadError::Missing(place))?.clone());
+                continue;
+            }
             let (set, refused) = RuleSet::from_json(text.get().as_bytes())?;
             left_out += refused.len();
-            sets.push(set);
+            sets.push(Arc::new(set));
         }
         Ok((sets, left_out))
     }

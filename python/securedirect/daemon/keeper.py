@@ -140,8 +140,9 @@ class Keeper:
             os.close(self._rules_fd)
             self._rules_fd = -1
 
-    async def reload(self, rules: bytes) -> dict[str, Any]:
-        """Let the running inspector judge by another rule document, and later ones begin with it.
+    async def reload(self, rules: bytes, changes: bytes) -> dict[str, Any]:
+        """Let the running inspector judge by other rules, and later ones begin with them. ``changes``: to
+        the rules that it has.
 
         Returns ``rules``, ``left_out`` and ``ms``. HostError when it refuses or does not answer; then all
         stays as it was. Not to be called again before it has returned.
@@ -153,8 +154,8 @@ class Keeper:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(_RELOAD_SECONDS):
-                await loop.sock_sendall(control, len(rules).to_bytes(8, "little"))
-                await loop.sock_sendall(control, rules)
+                await loop.sock_sendall(control, len(changes).to_bytes(8, "little"))
+                await loop.sock_sendall(control, changes)
                 line = b""
                 while not line.endswith(b"\n"):
                     part = await loop.sock_recv(control, 65536)

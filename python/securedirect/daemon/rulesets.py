@@ -6,6 +6,7 @@ Also says which part of a changed configuration a reload takes over.
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +14,10 @@ from typing import Any, get_args
 
 from securedirect.config import Config
 from securedirect.config.model import Service, ServiceTable
-from securedirect.rules import DEFAULT_RULES, ReadRules, RuleReport, RuleService, load_rule_files
+from securedirect.rules import DEFAULT_RULES, RuleReport, RuleService
+from securedirect.rules.load import Selection, load_for_services
 from securedirect.rules.policy import Action
+from securedirect.rules.reading import ReadRules
 from securedirect.rules.technologies import unknown
 
 COLLECTION_VERSION = 2
@@ -35,9 +38,16 @@ class Rulesets:
     read: ReadRules = field(default_factory=ReadRules)
     """What the next load need not read again."""
 
-    def collection(self) -> bytes:
-        """What the inspector is given: ``{"version": 2, "documents": [one for each service]}``."""
-        documents = b",".join(report.document for report in self.reports)
+    def collection(self, since: Rulesets | None = None) -> bytes:
+        """What the inspector is given: ``{"version": 2, "documents": [one for each service]}``.
+
+        ``since``: what it has already; null stands for a document that is the same.
+        """
+        known = since.reports if since else (None,) * len(self.reports)
+        documents = b",".join(
+            b"null" if old is not None and old.document == new.document else new.document
+            for old, new in zip(known, self.reports, strict=True)
+        )
         return b'{"version":%d,"documents":[%s]}' % (COLLECTION_VERSION, documents)
 
     @property
@@ -85,21 +95,21 @@ def load_rulesets(config: Config, before: Rulesets | None = None) -> Rulesets:
     stay as they are. What is the same in them is not read again.
     """
     files = config.rules.files or (DEFAULT_RULES,)
+    if before is not None:
+        gc.collect()  # what is garbage now would never be found among the rules, which nobody goes through
     read = ReadRules(before.read if before else None)
-    reports = []
-    for service in config.services:
-        report = load_rule_files(
-            files,
-            dialect=config.rules.dialect,
+    selections = [
+        Selection(
             service=RuleService(service.name, service.port, service.protocol, service.profile),
             technologies=service.technologies,
             overrides=config.rules.actions,
             service_overrides=service.actions,
-            read=read,
         )
+        for service in config.services
+    ]
+    reports = load_for_services(files, selections, dialect=config.rules.dialect, read=read)
+    for report in reports:
         report.raise_if_broken()
-        reports.append(report)
-    read.done()
     listed = listed_networks([report.reputation for report in reports], config.services)
     return Rulesets(config.services, tuple(reports), tuple(str(file) for file in files), listed, read)
 

@@ -36,6 +36,7 @@ from securedirect.daemon.held import take_held
 from securedirect.daemon.instance import InspectorFile, InstanceLock
 from securedirect.daemon.keeper import COMMAND, Keeper
 from securedirect.daemon.kernel import DirectorFactory, KernelDirector, kernel_step, load_extension
+from securedirect.daemon.memory import give_back
 from securedirect.daemon.notify import notify
 from securedirect.daemon.rulesets import Rulesets, changed, load_rulesets, with_rules_of
 from securedirect.errors import EXIT_CONFIG, ConfigError, HostError
@@ -304,6 +305,7 @@ class Supervisor:
     def _take_rules(self, rules: Rulesets) -> None:
         self.rules = rules
         self._messages = rules.messages()
+        give_back()
 
     def _hung_up(self) -> None:
         if self.state != "serving":
@@ -371,9 +373,12 @@ class Supervisor:
         cannot."""
         with contextlib.ExitStack() as undo:
             undo.callback(self._restore_lists)
-            with kernel_step("cannot hand the rules' lists of addresses to the kernel"):
-                self.director.set_listed(list(rules.listed))
-            answer = await self.keeper.reload(rules.collection()) if self.keeper else {}
+            if rules.listed != self.rules.listed:
+                with kernel_step("cannot hand the rules' lists of addresses to the kernel"):
+                    self.director.set_listed(list(rules.listed))
+            answer = {}
+            if self.keeper:
+                answer = await self.keeper.reload(rules.collection(), rules.collection(since=self.rules))
             undo.pop_all()
         return answer
 

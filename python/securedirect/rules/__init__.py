@@ -5,7 +5,6 @@ loads.
 
 from securedirect.rules.load import DEFAULT_RULES, load_rule_files
 from securedirect.rules.model import RuleService
-from securedirect.rules.reading import ReadRules
 from securedirect.rules.report import RuleEntry, RuleReport
 
-__all__ = ["DEFAULT_RULES", "ReadRules", "RuleEntry", "RuleReport", "RuleService", "load_rule_files"]
+__all__ = ["DEFAULT_RULES", "RuleEntry", "RuleReport", "RuleService", "load_rule_files"]

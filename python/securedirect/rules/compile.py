@@ -49,6 +49,7 @@ from securedirect.rules.model import (
     Test,
     buffer_of,
 )
+from securedirect.rules.parser import IPV4
 
 Status = Literal["loaded", "not_applicable", "unsupported", "broken", "disabled"]
 STATUSES: tuple[Status, ...] = ("loaded", "not_applicable", "unsupported", "broken", "disabled")
@@ -270,7 +271,7 @@ class DocumentText(NamedTuple):
     gives: tuple[str, ...]
     waits: tuple[tuple[tuple[str, ...], bool], ...]
 
-    def json(self, *, action: str, category: str, priority: int, file: str, line: int) -> str:
+    def json(self, action: str, category: str, priority: int, file: str, line: int) -> str:
         """The entry, as ``rule_document`` has it."""
         middle = _json_of(category, priority, action, file)
         return f"{self.head},{middle}{line},{self.tail}"
@@ -339,6 +340,9 @@ _NOWHERE: dict[str, list[str]] = {"in": [], "not": []}
 def _cidrs(texts: list[str]) -> list[str]:
     found: list[str] = []
     for text in texts:
+        if IPV4.fullmatch(text):  # nearly all of them
+            found.append(f"{text}/32")
+            continue
         low, dash, high = text.partition("-")
         if dash:
             ends = [ipaddress.ip_address(end.strip()) for end in (low, high)]
@@ -348,9 +352,13 @@ def _cidrs(texts: list[str]) -> list[str]:
     return found
 
 
-def list_entry(rule: Rule, entry: Mapping[str, Any]) -> dict[str, Any]:
+def listed_networks(rule: Rule) -> dict[str, list[str]]:
+    """Of a list of addresses: those meant ("in"), and those not meant ("not")."""
+    return {key: _cidrs(texts) for key, texts in (networks(rule.header.source) or _NOWHERE).items()}
+
+
+def list_entry(named: Mapping[str, list[str]], entry: Mapping[str, Any]) -> dict[str, Any]:
     """The document's entry of a list of addresses. ``entry``: of the same rule among the others."""
-    named = {key: _cidrs(texts) for key, texts in (networks(rule.header.source) or _NOWHERE).items()}
     kept = ("gid", "sid", "rev", "msg", "classtype", "category", "priority", "action", "file", "line")
     return {"networks": named["in"], "except": named["not"], **{key: entry[key] for key in kept}}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,9 +21,7 @@ from securedirect.rules.classification import BUILTIN, Classification, read_clas
 from securedirect.rules.compile import (
     Status,
     compact,
-    is_address_list,
     list_entry,
-    matches_everything,
     rule_document,
     sets_bits,
 )
@@ -36,49 +34,63 @@ DEFAULT_RULES = SHIPPED
 """The rule file that the product ships."""
 
 DOCUMENT_VERSION = 1
-_MANY_OBJECTS = 100_000
+_MANY_OBJECTS = 10_000
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What one document is made for.
+
+    ``service_ports``: ports of the protected service; loaded rules for other ports are left out of the
+    document (None: all are kept). ``service``: the service that the document is for; rules for other ports
+    and protocols are not applicable then. ``technologies``, ``overrides``, ``service_overrides``: see
+    ``policy``.
+    ``include_disabled``: load commented-out rules too. ``site``: make the document for captures, too.
+    """
+
+    service_ports: Sequence[int] | None = (80,)
+    service: RuleService | None = None
+    technologies: Iterable[str] | None = None
+    overrides: Mapping[str, str] | None = None
+    service_overrides: Mapping[str, str] | None = None
+    include_disabled: bool = False
+    site: Site | None = None
+
+
+RuleDialect = Literal["auto", "snort2", "snort3", "suricata"]
 
 
 def load_rule_files(
-    paths: Sequence[Path | str],
-    *,
-    dialect: Literal["auto", "snort2", "snort3", "suricata"] = "auto",
-    service_ports: Sequence[int] | None = (80,),
-    service: RuleService | None = None,
-    technologies: Iterable[str] | None = None,
-    overrides: Mapping[str, str] | None = None,
-    service_overrides: Mapping[str, str] | None = None,
-    include_disabled: bool = False,
-    read: ReadRules | None = None,
-    site: Site | None = None,
+    paths: Sequence[Path | str], *, dialect: RuleDialect = "auto", **selection: Any
 ) -> RuleReport:
-    """Read rule files, decide each rule's action and build the rule document.
+    """``load_for_services`` for one; ``selection`` as of ``Selection``."""
+    return load_for_services(paths, [Selection(**selection)], dialect=dialect)[0]
 
-    ``dialect`` "auto": guessed for each file. ``service_ports``: ports of the protected service; loaded
-    rules for other ports are left out of the document (None: all are kept). ``service``: the service that the
-    document is for; rules for other ports and protocols are not applicable then. ``technologies``,
-    ``overrides``, ``service_overrides``: see ``policy``. ``include_disabled``: load commented-out rules too.
-    ``read``: what other services' rules were loaded with. ``site``: make the document for captures, too.
-    Raises ConfigError for a file that cannot be read, a wrong override or classification.config; broken rules
-    are entries (``raise_if_broken``).
+
+def load_for_services(
+    paths: Sequence[Path | str],
+    selections: Sequence[Selection],
+    *,
+    dialect: RuleDialect = "auto",
+    read: ReadRules | None = None,
+) -> list[RuleReport]:
+    """Read rule files, and for each of ``selections`` decide each rule's action and build the rule document.
+
+    ``dialect`` "auto": guessed for each file. ``read``: knows what was read before. Raises ConfigError for a
+    file that cannot be read, a wrong override or classification.config; broken rules are entries
+    (``raise_if_broken``).
     """
     if dialect != "auto" and dialect not in DIALECTS:
         raise ConfigError(f"rules: no dialect {dialect!r}", hint="auto, snort2, snort3 or suricata")
-    policy = Policy.of(technologies, service_overrides, overrides)
-    loader = _Loader(policy, service_ports, service, include_disabled, read or ReadRules(), site)
+    read = read or ReadRules()
+    loaders = [_Loader(selection, read) for selection in selections]
     with _no_collection():
-        for path in paths:
-            loader.load(Path(path), None if dialect == "auto" else dialect)
-        loader.drop_waiting()
-        loader.ask_matcher()
-        return RuleReport(
-            loader.document(),
-            tuple(loader.entries),
-            loader.unused_overrides(),
-            loader.capture_document(),
-            len(loader.captured),
-            loader.reputation,
-        )
+        for path in map(Path, paths):
+            for loader in loaders:
+                loader.load(path, None if dialect == "auto" else dialect)
+            read.file_done(path)
+        read.done()
+        return [loader.report() for loader in loaders]
 
 
 @contextlib.contextmanager
@@ -89,8 +101,6 @@ def _no_collection() -> Iterator[None]:
     if not gc.isenabled():
         yield
         return
-    if gc.get_freeze_count():
-        gc.collect()  # lest garbage is frozen, time and again
     gc.disable()
     try:
         yield
@@ -103,21 +113,13 @@ def _no_collection() -> Iterator[None]:
 class _Loader:
     """Collects the entries and document rules of the files loaded so far."""
 
-    def __init__(
-        self,
-        policy: Policy,
-        service_ports: Sequence[int] | None,
-        service: RuleService | None,
-        include_disabled: bool,
-        read: ReadRules,
-        site: Site | None,
-    ) -> None:
-        self.policy = policy
-        self.service_ports = (service.port,) if service else service_ports
-        self.service = service
-        self.include_disabled = include_disabled
+    def __init__(self, selection: Selection, read: ReadRules) -> None:
+        self.policy = Policy.of(selection.technologies, selection.service_overrides, selection.overrides)
+        self.service = selection.service
+        self.service_ports = (self.service.port,) if self.service else selection.service_ports
+        self.include_disabled = selection.include_disabled
+        self.site = selection.site
         self.read = read
-        self.site = site
         self.captured: list[tuple[tuple[int, int, int], dict[str, Any]]] = []
         self.reputation: list[dict[str, Any]] = []
         self.entries: list[RuleEntry] = []
@@ -162,6 +164,19 @@ class _Loader:
             file = folder / "classification.config"
             self.classes[folder] = {**BUILTIN, **(read_classification(file) if file.is_file() else {})}
         return self.classes[folder]
+
+    def report(self) -> RuleReport:
+        """When all files are loaded."""
+        self.drop_waiting()
+        self.ask_matcher()
+        return RuleReport(
+            self.document(),
+            tuple(self.entries),
+            self.unused_overrides(),
+            self.capture_document(),
+            len(self.captured),
+            self.reputation,
+        )
 
     def drop_waiting(self) -> None:
         """Take out rules that wait for a bit which no loaded rule sets: they could never match."""
@@ -272,24 +287,22 @@ class _Judging:
         assert rule is not None and document is not None
         outcome, loader = self.outcome, self.loader
         classification = self.classes.get(rule.classtype)
-        decision = self._decide(known, rule, classification)
+        decision = self._decide(known, rule, judged, classification)
         action = decision.action
         here = ports is None or loader.service_ports is None or _meets(ports, loader.service_ports)
         if ports is not None and not (loader.service_ports is not None and here):
             reason = f"only for port {describe_ranges(ports)}"
-        if is_address_list(rule):
+        if judged.networks is not None:
             if action != "off" and here:
-                outcome.reputation.append(list_entry(rule, self._document(unit, rule, judged, action)))
+                made = self._document(unit, rule, judged, action)
+                outcome.reputation.append(list_entry(judged.networks, made))
         elif here and (action != "off" or (rule.noalert and sets_bits(rule))):  # others wait for its bits
             category, priority = _class(rule, classification)
-            json = document.json(
-                action="alert" if action == "off" else action,
-                category=category,
-                priority=priority,
-                file=self.path.name,
-                line=unit.text.line,
+            said = "alert" if action == "off" else action
+            place, line = len(outcome.entries), unit.text.line
+            outcome.rules.append(
+                DocumentRule(place, document, known, said, category, priority, self.path.name, line)
             )
-            outcome.rules.append(DocumentRule(len(outcome.entries), json, document, known))
         if loader.site is not None and (action != "off" or rule.noalert):  # who is not told acts all the same
             self._capture(unit, known, judged, action)
         outcome.entries.append(self._entry(unit, "loaded", reason, decision, http=judged.http))
@@ -313,7 +326,9 @@ class _Judging:
             ports=judged.ports,
         )
 
-    def _decide(self, known: Known, rule: Rule, classification: Classification | None) -> Decision:
+    def _decide(
+        self, known: Known, rule: Rule, judged: Judged, classification: Classification | None
+    ) -> Decision:
         decision = self.loader.policy.decide(rule, self.path, classification, known.measure)
         if decision.decided_by.startswith("override "):
             self.outcome.used.add(
@@ -322,9 +337,9 @@ class _Judging:
             return decision
         if rule.header.action == "pass":
             return replace(decision, action="pass", decided_by="the file says pass")
-        if decision.action != "off" and is_address_list(rule):
+        if decision.action != "off" and judged.networks is not None:
             return replace(decision, action="alert", decided_by="a list of addresses")
-        if decision.action != "off" and matches_everything(rule):
+        if decision.action != "off" and judged.everything:
             return replace(decision, action="alert", decided_by="it matches every request")
         return decision
 

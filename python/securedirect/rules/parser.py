@@ -321,7 +321,13 @@ def _parse(kind: _Kind[_T], text: str, at: int, depth: int) -> _T:
     return kind.parse(text, at, negated)
 
 
+IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}")
+"""A plain address, which needs no closer look."""
+
+
 def _address(text: str, at: int, negated: bool) -> Addresses:
+    if IPV4.fullmatch(text):
+        return Addresses("address", text, negated)
     try:
         if "-" in text:  # Suricata's range
             for part in text.split("-", 1):

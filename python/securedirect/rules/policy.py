@@ -134,6 +134,8 @@ class Policy:
 
     def _override(self, rule: Rule, name: str, robots: bool) -> Decision | None:
         for table, where in zip(self.overrides, (" of the service", ""), strict=True):
+            if not table:
+                continue
             for key in (f"sid:{rule.sid}", f"file:{_normal('file', name)}", f"classtype:{rule.classtype}"):
                 if key in table:
                     action = table[key]

@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from securedirect.errors import ConfigError
-from securedirect.rules.compile import DocumentText, Status, document_text, judge, looks_at_http
+from securedirect.rules.compile import (
+    DocumentText,
+    Status,
+    document_text,
+    is_address_list,
+    judge,
+    listed_networks,
+    looks_at_http,
+    matches_everything,
+)
 from securedirect.rules.dialect import guess_dialect
 from securedirect.rules.lexer import RuleText, as_text, rule_texts
 from securedirect.rules.model import Dialect, ParsedRule, Rule, RuleService
@@ -38,13 +47,17 @@ class Named(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """How a rule is judged for one service. ``document``: of a loaded one."""
+    """How a rule is judged for one service. Of a loaded one also: ``document``, ``networks`` of a list of
+    addresses, and ``everything``: it matches every request.
+    """
 
     status: Status
     reason: str
     ports: tuple[tuple[int, int], ...] | None
     http: bool
-    document: DocumentText | None
+    document: DocumentText | None = None
+    networks: Mapping[str, list[str]] | None = None
+    everything: bool = False
 
 
 _Whose = tuple[str, int, str] | None
@@ -76,10 +89,13 @@ class Known:
         rule = self.rule = self.rule or read()
         verdict = judge(rule, service)
         ports = verdict.reach.ports
-        document = document_text(rule, ports) if verdict.status == "loaded" else None
-        found = Judged(
-            verdict.status, sys.intern(verdict.reason), ports, looks_at_http(rule, ports), document
-        )
+        found = Judged(verdict.status, sys.intern(verdict.reason), ports, looks_at_http(rule, ports))
+        if verdict.status == "loaded":
+            found = found._replace(
+                document=document_text(rule, ports),
+                networks=listed_networks(rule) if is_address_list(rule) else None,
+                everything=matches_everything(rule),
+            )
         self._judged += ((whose, found),)
         return found
 
@@ -121,12 +137,20 @@ class FileOutcome:
 
 
 class DocumentRule(NamedTuple):
-    """A rule of the document: the index of its entry, its JSON, whose it is."""
+    """A rule of the document: the index of its entry, and what makes up its JSON."""
 
     place: int
-    json: str
     document: DocumentText
     known: Known
+    action: str
+    category: str
+    priority: int
+    file: str
+    line: int
+
+    @property
+    def json(self) -> str:
+        return self.document.json(self.action, self.category, self.priority, self.file, self.line)
 
 
 class _Record:
@@ -141,6 +165,7 @@ class _Record:
 
 
 _Key = tuple[Path, Dialect | None, bool]
+_MANY_OPTIONS = 30_000
 
 
 class ReadRules:
@@ -150,7 +175,8 @@ class ReadRules:
         self._before = before
         self._older: Mapping[bytes, Known] | None = None
         self._options = OptionTable()
-        self._contents: dict[Path, tuple[bytes, bytes]] = {}
+        self._digests: dict[Path, bytes] = {}
+        self._data: dict[Path, bytes] = {}
         self._units: dict[_Key, tuple[Dialect, list[Unit]]] = {}
         self._records: dict[_Key, _Record] = {}
 
@@ -168,7 +194,7 @@ class ReadRules:
         cannot be read.
         """
         key = (path, dialect, disabled)
-        data, digest = self._content(path)
+        digest = self._digest(path)
         earlier = self._before._records.get(key) if self._before else None
         if earlier is not None and earlier.digest != digest:
             earlier = None
@@ -178,30 +204,37 @@ class ReadRules:
         found = record.outcomes.get(context) or (earlier.outcomes.get(context) if earlier else None)
         if found is None:
             if key not in self._units:
-                self._units[key] = self._read(data, dialect, disabled, record)
+                self._units[key] = self._read(path, dialect, disabled, record)
             found = make(*self._units[key])
         record.outcomes[context] = found
         return found
+
+    def file_done(self, path: Path) -> None:
+        """All services have asked for this file: what they alone need goes, before the next needs room."""
+        self._data.pop(path, None)
+        if len(self._options) > _MANY_OPTIONS:
+            self._options.clear()
+        for key in [key for key in self._records if key[0] == path]:
+            self._units.pop(key, None)
+            for known in self._records[key].known.values():
+                known.let_go()
 
     def done(self) -> None:
         """Keep what the next load may ask for, and nothing else."""
         self._before = self._older = None
         self._options.clear()
-        self._contents.clear()
-        self._units.clear()
-        for record in self._records.values():
-            for known in record.known.values():
-                known.let_go()
+        self._digests.clear()
 
-    def _content(self, path: Path) -> tuple[bytes, bytes]:
-        if path not in self._contents:
-            data = read_rule_file(path)
-            self._contents[path] = (data, blake2b(data, digest_size=16).digest())
-        return self._contents[path]
+    def _digest(self, path: Path) -> bytes:
+        if path not in self._digests:
+            data = self._data[path] = read_rule_file(path)
+            self._digests[path] = blake2b(data, digest_size=16).digest()
+        return self._digests[path]
 
     def _read(
-        self, data: bytes, dialect: Dialect | None, disabled: bool, record: _Record
+        self, path: Path, dialect: Dialect | None, disabled: bool, record: _Record
     ) -> tuple[Dialect, list[Unit]]:
+        data = self._data[path] if path in self._data else read_rule_file(path)
         text = data.decode("latin-1")  # one character is one byte
         chosen = dialect or guess_dialect(text)
         known = record.known

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from securedirect.rules import ReadRules, RuleService, load_rule_files
+from securedirect.rules import RuleService, load_rule_files, reading
+from securedirect.rules.load import Selection, load_for_services
 
 MAIL = RuleService("mail", 25, "tcp")
 PUBLISHED = Path(__file__).parents[4] / "shared" / "rules" / "gpl-snort-2.0"
@@ -68,14 +69,15 @@ def test_an_http_service_leaves_other_ports_to_others(tmp_path: Path) -> None:
     assert (entry.status, entry.reason) == ("not_applicable", "only for port 25")
 
 
-def test_several_services_read_a_file_once(tmp_path: Path) -> None:
+def test_several_services_read_a_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "one.rules"
     path.write_text('alert tcp any any -> any any (msg:"m"; content:"c"; sid:1;)\n')
-    read = ReadRules()
-    first = load_rule_files([path], service=RuleService(), read=read)
-    path.unlink()
-    second = load_rule_files([path], service=MAIL, read=read)
-    assert [first.counts["loaded"], second.counts["loaded"]] == [1, 1]
+    read = []
+    original = reading.read_rule
+    monkeypatch.setattr(reading, "read_rule", lambda *rule: (read.append(rule), original(*rule))[1])
+    reports = load_for_services([path], [Selection(service=RuleService()), Selection(service=MAIL)])
+    assert [report.counts["loaded"] for report in reports] == [1, 1]
+    assert len(read) == 1
 
 
 @pytest.mark.skipif(not PUBLISHED.is_dir(), reason="Snort's rule files are not beside this checkout")

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -67,10 +67,9 @@ class RuleFiles:
     newest: int | None = None
     web: bool = False
     include_disabled: bool = False
-    matched: list[list[str]] = field(default_factory=list)
+    matched: list[dict[str, str]] = field(default_factory=list)
+    """Of each request: the sids (those of built-in rules begin with b) and what the match does."""
     entries: dict[str, RuleEntry] = field(default_factory=dict)
-    built_in: dict[str, str] = field(default_factory=dict)
-    """What the decoder's own rules do."""
 
     def has(self, entry: RuleEntry) -> bool:
         return (self.newest is None or entry.sid <= self.newest) and (not self.web or entry.http)
@@ -105,7 +104,7 @@ def requests() -> Iterator[Request]:
 
 
 def judge(rules: RuleFiles, source: Path, folder: Path) -> None:
-    """The sids that each request matches, in order; those of built-in rules begin with b."""
+    """What each request matches."""
     report = load_rule_files(rules.files, include_disabled=rules.include_disabled)
     loaded = [entry for entry in report.entries if entry.status == "loaded" and rules.has(entry)]
     rules.entries = {str(entry.sid): entry for entry in loaded}
@@ -120,19 +119,12 @@ def judge(rules: RuleFiles, source: Path, folder: Path) -> None:
         )
     for line in ran.stdout.splitlines():
         found = dict(one.split(":") for one in line.partition("\t")[2].split())
-        sids = list(found)
-        rules.built_in.update((sid, action) for sid, action in found.items() if sid[0] == "b")
-        rules.matched.append([sid for sid in sids if sid[0] == "b" or sid in rules.entries])
+        kept = {sid: action for sid, action in found.items() if sid[0] == "b" or sid in rules.entries}
+        rules.matched.append(kept)
 
 
-def verdict(rules: RuleFiles, sids: Iterable[str]) -> str:
-    actions = set()
-    for sid in sids:
-        if sid[0] == "b":
-            actions.add(rules.built_in[sid])
-        else:
-            actions.add(rules.entries[sid].action)
-    return next((one for one in VERDICTS if one in actions), "clean")
+def verdict(matched: Mapping[str, str]) -> str:
+    return next((one for one in VERDICTS if one in matched.values()), "clean")
 
 
 def oracle(name: str) -> set[tuple[str, str]]:
@@ -162,7 +154,7 @@ def table(everything: Sequence[Request], sets: Sequence[RuleFiles]) -> list[str]
         for hits in peers.values():
             cells.append(f"{sum((everything[at].folder, everything[at].name) in hits for at in places):,}")
         for rules in sets:
-            counted = Counter(verdict(rules, rules.matched[at]) for at in places)
+            counted = Counter(verdict(rules.matched[at]) for at in places)
             cells.append(f"{counted['divert']:,} / {counted['score']:,} / {counted['alert']:,}")
         lines.append("| " + " | ".join(cells) + " |")
     return lines
@@ -181,10 +173,8 @@ def lost_clients(everything: Sequence[Request], sets: Sequence[RuleFiles]) -> tu
     for rules in sets:
         named = []
         for at in benign:
-            if verdict(rules, rules.matched[at]) == "divert":
-                sids = [
-                    sid for sid in rules.matched[at] if sid[0] == "b" or rules.entries[sid].action == "divert"
-                ]
+            if verdict(rules.matched[at]) == "divert":
+                sids = [sid for sid, action in rules.matched[at].items() if action == "divert"]
                 named.append(f"{everything[at].name} ({', '.join(sids)})")
         kept = len(named) <= allowed
         good &= kept or rules.name not in HELD
@@ -211,9 +201,8 @@ def cost(everything: Sequence[Request], sets: Sequence[RuleFiles]) -> list[str]:
         counted: Counter[tuple[str, ...]] = Counter()
         for at, request in enumerate(everything):
             kind = "benign" if request.benign else "attack" if request.attack else "other"
-            sids = rules.matched[at]
-            now = verdict(rules, sids) == "divert"
-            counted[kind, "before"] += now or any(sid in before for sid in sids)
+            now = verdict(rules.matched[at]) == "divert"
+            counted[kind, "before"] += now or any(sid in before for sid in rules.matched[at])
             counted[kind, "AB"[halves[at]]] += now
         after = sum(entry.action == "divert" for entry in rules.entries.values())
         cells = [rules.name, f"{len(before):,}", f"{after:,}"]
@@ -261,11 +250,11 @@ def _scores(
         seen: set[str] = set()
         diverted = False
         for at in chosen[start : start + size]:
-            diverted |= verdict(rules, rules.matched[at]) == "divert"
+            diverted |= verdict(rules.matched[at]) == "divert"
             new = [
                 sid
-                for sid in rules.matched[at]
-                if sid[0] != "b" and rules.entries[sid].action == "score" and sid not in seen
+                for sid, action in rules.matched[at].items()
+                if sid[0] != "b" and action == "score" and sid not in seen
             ]
             seen.update(new[:1])
         yield len(seen), diverted

@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .iter()
             .map(|found| {
                 let meta = rules.rule(found.rule);
-                let action = if actions { format!(":{:?}", meta.action).to_lowercase() } else { String::new() };
+                let action = if actions { format!(":{:?}", found.action).to_lowercase() } else { String::new() };
                 format!("{}{}{action}", if meta.file.is_empty() { "b" } else { "" }, meta.sid)
             })
             .collect();

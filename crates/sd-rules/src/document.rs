@@ -4,6 +4,7 @@
 use serde::{Deserialize, Deserializer};
 
 use crate::http::Profile;
+use crate::standing::Opening;
 use crate::Buffer;
 
 /// The document version that this crate reads.
@@ -48,7 +49,7 @@ pub enum Protocol {
 }
 
 /// What happens to a request that matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     Divert,
@@ -140,7 +141,35 @@ pub struct Rule {
     /// It only changes bits and is never reported.
     #[serde(default)]
     pub silent: bool,
+    /// It does `action` only when this holds, and scores else.
+    #[serde(default)]
+    pub standing: Option<Standing>,
     pub options: Vec<RuleOption>,
+}
+
+/// How a content has to stand somewhere in `buffer`; see [`crate::standing`].
+#[derive(Deserialize)]
+pub struct Standing {
+    pub buffer: Buffer,
+    #[serde(deserialize_with = "hex")]
+    pub bytes: Vec<u8>,
+    #[serde(default)]
+    pub nocase: bool,
+    /// In the address's path.
+    #[serde(default)]
+    pub path: bool,
+    /// As a whole name.
+    #[serde(default)]
+    pub whole: bool,
+    /// In the request line.
+    #[serde(default)]
+    pub line: bool,
+    /// A name: in the path, nothing needs to open it.
+    #[serde(default)]
+    pub name: bool,
+    /// With at least this before it.
+    #[serde(default)]
+    pub opening: Opening,
 }
 
 /// What a rule for captures is asked of: both directions, every protocol, with the addresses that are there.

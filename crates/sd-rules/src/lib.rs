@@ -20,6 +20,7 @@ mod prefilter;
 mod ruleset;
 pub mod score;
 mod shown;
+mod standing;
 mod state;
 mod transaction;
 mod view;
@@ -208,6 +209,8 @@ pub struct Match {
     pub buffer: Buffer,
     pub offset: u32,
     pub len: u32,
+    /// The rule's, or to score where what it looks for does not stand as in an attack.
+    pub action: Action,
 }
 
 /// Bounds of what is inspected.

@@ -8,7 +8,7 @@ use crate::prefilter::Found;
 use crate::ruleset::RuleSet;
 use crate::transaction::Scratch;
 use crate::view::View;
-use crate::{Buffer, Match, RuleId};
+use crate::{Action, Buffer, Match, RuleId};
 
 /// What a segment shows besides the stream.
 #[derive(Clone, Copy, Debug, Default)]
@@ -243,7 +243,9 @@ pub(crate) fn matching(
                 place = state.place;
             }
         }
-        found(Match { rule: RuleId(id), buffer: Buffer::Raw, offset: place.0, len: place.1 });
+        // A segment by itself shows nothing of where something stands.
+        let action = rule.standing.as_ref().map_or(rules.rule(RuleId(id)).action, |_| Action::Score);
+        found(Match { rule: RuleId(id), buffer: Buffer::Raw, offset: place.0, len: place.1, action });
     }
     bounds
 }

@@ -17,6 +17,7 @@ use crate::matcher::{Content, Part, PartOption};
 use crate::packet::{FlagsTest, PacketTest};
 use crate::pcre::Expression;
 use crate::prefilter::{frequency, Prefilter, PrefilterBuilder};
+use crate::standing::Standing;
 use crate::state::{name_of, Bits, StateOptions, Which};
 use crate::view::{Networks, ViewTest};
 use crate::{Buffer, Match, RuleId};
@@ -129,6 +130,8 @@ pub(crate) struct Rule {
     pub view: Option<Box<ViewTest>>,
     /// What it matches is let through.
     pub pass: bool,
+    /// Without this it only scores.
+    pub standing: Option<Box<Standing>>,
 }
 
 impl Rule {
@@ -318,7 +321,8 @@ impl RuleSet {
             let (decoder, ..) = Decoder::TABLE[left.trailing_zeros() as usize];
             left &= left - 1;
             if let Some(rule) = self.decoder_rule(decoder) {
-                out.push(Match { rule, buffer: Buffer::Raw, offset: 0, len: 0 });
+                let action = self.rule(rule).action;
+                out.push(Match { rule, buffer: Buffer::Raw, offset: 0, len: 0, action });
             }
         }
     }
@@ -429,6 +433,7 @@ impl Compiler {
         }
         let pass = rule.action == Action::Pass;
         let view = rule.view.map(ViewTest::new).transpose()?.map(Box::new);
+        let standing = rule.standing.map(|standing| Standing::new(standing, rule.dialect)).transpose()?.map(Box::new);
 
         let id = self.rules.len() as u32;
         self.stats.backtracking += backtracking;
@@ -460,6 +465,7 @@ impl Compiler {
             clients: rule.sources.map(Networks::new).transpose()?.map(Box::new),
             view,
             pass,
+            standing,
         });
         self.meta.push(RuleMeta {
             gid: rule.gid,

@@ -19,7 +19,8 @@ from securedirect.errors import EXIT_CONFIG, EXIT_FAILURE
 from securedirect.rules import DEFAULT_RULES, RuleEntry, RuleReport, load_rule_files
 from securedirect.rules.compile import STATUSES
 from securedirect.rules.describe import describe
-from securedirect.rules.policy import DIVERT_BITS, SCORE_BITS
+from securedirect.rules.policy import SCORE_BITS
+from securedirect.rules.standing import DIVERT_BITS
 from securedirect.rules.technologies import unknown
 
 _TITLES = {

@@ -18,7 +18,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from securedirect.rules import vocabulary
 from securedirect.rules.addresses import Reach, describe_ranges, networks, reach
@@ -50,6 +50,9 @@ from securedirect.rules.model import (
     buffer_of,
 )
 from securedirect.rules.parser import IPV4
+
+if TYPE_CHECKING:
+    from securedirect.rules.standing import Standing
 
 Status = Literal["loaded", "not_applicable", "unsupported", "broken", "disabled"]
 STATUSES: tuple[Status, ...] = ("loaded", "not_applicable", "unsupported", "broken", "disabled")
@@ -271,10 +274,19 @@ class DocumentText(NamedTuple):
     gives: tuple[str, ...]
     waits: tuple[tuple[tuple[str, ...], bool], ...]
 
-    def json(self, action: str, category: str, priority: int, file: str, line: int) -> str:
-        """The entry, as ``rule_document`` has it."""
+    def json(
+        self,
+        action: str,
+        category: str,
+        priority: int,
+        file: str,
+        line: int,
+        standing: Standing | None = None,
+    ) -> str:
+        """The entry, as ``rule_document`` has it. ``standing``: what has to hold for the action."""
         middle = _json_of(category, priority, action, file)
-        return f"{self.head},{middle}{line},{self.tail}"
+        where = f'"standing":{compact(standing.document())},' if standing else ""
+        return f"{self.head},{middle}{line},{where}{self.tail}"
 
 
 @lru_cache(maxsize=1024)

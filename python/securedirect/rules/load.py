@@ -29,6 +29,7 @@ from securedirect.rules.model import DIALECTS, Dialect, Rule, RuleService
 from securedirect.rules.policy import SHIPPED, UNKNOWN_PRIORITY, Action, Decision, Policy
 from securedirect.rules.reading import DocumentRule, FileOutcome, Judged, Known, ReadRules, Unit
 from securedirect.rules.report import RuleEntry, RuleReport
+from securedirect.rules.standing import Standing
 
 DEFAULT_RULES = SHIPPED
 """The rule file that the product ships."""
@@ -300,18 +301,28 @@ class _Judging:
             category, priority = _class(rule, classification)
             said = "alert" if action == "off" else action
             place, line = len(outcome.entries), unit.text.line
+            name, standing = self.path.name, decision.standing
             outcome.rules.append(
-                DocumentRule(place, document, known, said, category, priority, self.path.name, line)
+                DocumentRule(place, document, known, said, category, priority, name, line, standing)
             )
         if loader.site is not None and (action != "off" or rule.noalert):  # who is not told acts all the same
-            self._capture(unit, known, judged, action)
+            self._capture(unit, known, judged, action, decision.standing)
         outcome.entries.append(self._entry(unit, "loaded", reason, decision, http=judged.http))
 
-    def _capture(self, unit: Unit, known: Known, judged: Judged, action: Action | Literal[""]) -> None:
+    def _capture(
+        self,
+        unit: Unit,
+        known: Known,
+        judged: Judged,
+        action: Action | Literal[""],
+        standing: Standing | None = None,
+    ) -> None:
         rule, site = known.rule, self.loader.site
         assert rule is not None and site is not None
         if not isinstance(seen := view(rule, site), str):
             made = self._document(unit, rule, judged, action)
+            if standing:
+                made["standing"] = standing.document()
             self.outcome.captured.append((order(rule), capture_entry(rule, made, seen, action)))
 
     def _document(self, unit: Unit, rule: Rule, judged: Judged, action: str) -> dict[str, Any]:

@@ -34,7 +34,8 @@ from typing import Literal
 from securedirect.errors import ConfigError
 from securedirect.rules.classification import Classification
 from securedirect.rules.model import Content, Pcre, Rule
-from securedirect.rules.specificity import Specificity, specificity
+from securedirect.rules.specificity import Specificity
+from securedirect.rules.standing import DIVERT_BITS, Standing, measured
 from securedirect.rules.technologies import product, running
 
 Action = Literal["divert", "score", "alert", "pass", "off"]
@@ -53,7 +54,6 @@ _ROBOTS = re.compile(rb"/*robots?\.txt\Z", re.IGNORECASE)
 UNKNOWN_PRIORITY = 3
 """Of a class that no table names."""
 
-DIVERT_BITS = 20.0
 SCORE_BITS = 14.3  # log2(20,000)
 SHIPPED = Path(__file__).with_name("default.rules")
 """The rule file that the product ships: its rules are tried on ordinary requests, not measured."""
@@ -66,6 +66,8 @@ class Decision:
     action: Action
     decided_by: str
     measure: Specificity | None = None
+    standing: Standing | None = None
+    """Where it does not hold, a match scores instead."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,10 @@ class Policy:
         rule: Rule,
         file: PurePath,
         classification: Classification | None,
-        measured: Callable[[Rule], Specificity] = specificity,
+        measuring: Callable[[Rule], Specificity] = measured,
     ) -> Decision:
-        """The action of ``rule`` from ``file`` (its name without folders counts). ``measured``: how specific
-        it is."""
+        """The action of ``rule`` from ``file`` (its name without folders counts). ``measuring``: says
+        how specific it is."""
         name = file.name
         if rule.noalert:
             return Decision("off", "policy line 1: noalert")
@@ -119,12 +121,15 @@ class Policy:
         attack, why = _attack(rule, name, priority)
         if why and not attack:
             return Decision("alert", f"policy line 4: {why}")
-        measure = measured(rule)
+        measure = measuring(rule)
         why = why or f"classtype {rule.classtype or 'none'}, priority {priority}"
         if attack and file == SHIPPED:
             return Decision("divert", f"policy line 2: {why}, a shipped rule", measure)
-        if attack and measure.bits >= DIVERT_BITS:
-            return Decision("divert", f"policy line 2: {why}, specific ({measure})", measure)
+        if attack and measure.there >= DIVERT_BITS:
+            standing = measure.standing
+            where = f", {standing}; elsewhere it scores" if standing else ""
+            why += f", specific ({measure.there:.1f} bits){where}"
+            return Decision("divert", f"policy line 2: {why}", measure, standing)
         if attack:
             why += f", but not specific ({measure}, {DIVERT_BITS:g} divert)"
         if attack or measure.bits >= SCORE_BITS:

@@ -33,7 +33,8 @@ from securedirect.rules.model import Dialect, ParsedRule, Rule, RuleService
 from securedirect.rules.parser import OptionTable, parse_quickly, parse_rule
 from securedirect.rules.reader import read_rule
 from securedirect.rules.report import RuleEntry
-from securedirect.rules.specificity import Specificity, specificity
+from securedirect.rules.specificity import Specificity
+from securedirect.rules.standing import Standing, measured
 
 
 class Named(NamedTuple):
@@ -102,7 +103,7 @@ class Known:
     def measure(self, rule: Rule) -> Specificity:
         """How specific its rule is."""
         if self._measure is None:
-            self._measure = specificity(rule)
+            self._measure = measured(rule)
         return self._measure
 
     def let_go(self) -> None:
@@ -147,10 +148,12 @@ class DocumentRule(NamedTuple):
     priority: int
     file: str
     line: int
+    standing: Standing | None
 
     @property
     def json(self) -> str:
-        return self.document.json(self.action, self.category, self.priority, self.file, self.line)
+        said = self.action, self.category, self.priority, self.file, self.line
+        return self.document.json(*said, self.standing)
 
 
 class _Record:

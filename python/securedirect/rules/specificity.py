@@ -28,13 +28,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 try:  # its name from Python 3.11 on
     from re import _parser as sre  # type: ignore[attr-defined]
 except ImportError:  # pragma: no cover
     import sre_parse as sre
 
+if TYPE_CHECKING:
+    from securedirect.rules.standing import Standing
 from securedirect.rules.model import Base64, ByteTest, Content, IsDataAt, Pcre, Rule, Size, Test
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0 !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\n\x00\x80"
@@ -270,12 +272,31 @@ def content_bits(content: Content) -> float:
     return text_bits(content.pattern, content.buffer, places, "\n" if first else "")
 
 
+def is_of_header(content: Content) -> bool:
+    """Whether it is a part of a common header or form."""
+    return fold(content.pattern) in _phrases()
+
+
+def is_code(content: Content) -> bool:
+    """Whether it is in an ordinary address mostly because that has words of code."""
+    lowered, kind = _PLACES.get(content.buffer, _SHORT)
+    plain, extra = (content.pattern, 0.0) if content.buffer == "http_uri" else _decoded(content.pattern)
+    folded = fold(plain)
+    if kind != "uri" or not folded.strip("? "):
+        return False
+    return _in_address(folded, "", lowered) < _worth("uri", folded, "") + extra - lowered
+
+
 @dataclass(frozen=True, slots=True)
 class Specificity:
-    """``bits`` and where they come from: (what, bits), the most first."""
+    """``bits`` and where they come from: (what, bits), the most first. ``there``: the bits where ``standing``
+    holds (None: anywhere).
+    """
 
     bits: float
     parts: tuple[tuple[str, float], ...]
+    there: float = 0.0
+    standing: Standing | None = None
 
     def __str__(self) -> str:
         return f"{self.bits:.1f} bits"
@@ -305,7 +326,7 @@ def _contents(tests: Sequence[Test]) -> Iterable[tuple[str, float]]:
         )
         if repeated:
             continue
-        part = f'{content.buffer} "{_shown(content.pattern)}"', content_bits(content)
+        part = f'{content.buffer} "{shown(content.pattern)}"', content_bits(content)
         if content.pattern.isalpha() and content.buffer != "http_method":
             words.append(part)
         else:
@@ -346,7 +367,8 @@ def _expressions(tests: Sequence[Test]) -> Iterable[tuple[str, float]]:
             yield f"expression in {test.buffer}", _Expression(test, known).bits()
 
 
-def _shown(data: bytes) -> str:
+def shown(data: bytes) -> str:
+    """For people."""
     return "".join(chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}" for byte in data[:40])
 
 

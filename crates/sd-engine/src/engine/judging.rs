@@ -55,11 +55,11 @@ impl Core {
             let rule = rules.rule(m.rule);
             let signature = Arc::new(Signature::of(rule));
             let place = Place { buffer: m.buffer, offset: m.offset, length: m.len };
-            let attack = rule.action == Action::Divert && !c.allowed;
+            let attack = m.action == Action::Divert && !c.allowed;
             if attack && decided.is_none() {
                 decided = Some((Reason::Rule(signature.clone()), place));
             }
-            let scored = rule.action == Action::Score;
+            let scored = m.action == Action::Score;
             if scored && !c.allowed && self.scores(c, (rule.gid, rule.sid)) {
                 reached.get_or_insert(place);
             }

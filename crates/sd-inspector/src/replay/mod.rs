@@ -510,7 +510,7 @@ impl Replay<'_> {
 
     fn alert(&self, alert: Alert) -> Value {
         let rule = self.rules.capture.rule(alert.rule);
-        let attack = rule.action == Action::Divert;
+        let attack = alert.found.action == Action::Divert;
         let end = |port| Endpoint { address: [0; 4], port };
         let event = Event::Alert {
             flow: FlowId { id: alert.flow, source: end(alert.source.1), destination: end(alert.destination.1) },
@@ -518,7 +518,7 @@ impl Replay<'_> {
             place: Place { buffer: alert.found.buffer, offset: alert.found.offset, length: alert.found.len },
             diverted: attack && !self.options.observe,
             would_divert: attack && self.options.observe,
-            scored: rule.action == Action::Score,
+            scored: alert.found.action == Action::Score,
             http: alert.http.clone().unwrap_or_default(),
             request: alert.request,
         };

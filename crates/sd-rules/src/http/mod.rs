@@ -13,7 +13,7 @@ mod head;
 mod multipart;
 mod params;
 mod profile;
-mod uri;
+pub(crate) mod uri;
 
 pub(crate) use body::{Body, BodyState};
 pub(crate) use buffers::Buffers;

@@ -6,8 +6,9 @@ use crate::http::{hex_value, BodyState, Content, HeadState};
 use crate::matcher::{Budget, Part, PartState, Status, WORK, WORK_PER_BYTE, WORK_PER_CALL};
 use crate::prefilter::Found;
 use crate::ruleset::{Rule, RuleSet};
+use crate::standing::Asked;
 use crate::state::Peer;
-use crate::{number, Buffer, Limits, Match, RuleId};
+use crate::{number, Action, Buffer, Limits, Match, Protocol, RuleId};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate {
@@ -160,7 +161,7 @@ impl Transaction {
                 Status::Matched if rule.state.is_some() => self.waiting.push(index as u32),
                 Status::Matched => {
                     candidate.status = Status::Matched;
-                    out.push(place_of(candidate.rule, rule, states));
+                    out.push(self.matched(rules, candidate.rule, states, data, judged));
                 }
             }
             if budget.exhausted {
@@ -174,7 +175,7 @@ impl Transaction {
         }
         self.spent = may.saturating_sub(left);
         if !self.waiting.is_empty() {
-            self.ask_state(rules, limits, &mut candidates, &states, out);
+            self.ask_state(rules, limits, &mut candidates, &states, (data, judged), out);
         }
         if rules.has_pass_rules() && limits.view.is_none() {
             self.passed |= out[first..].iter().any(|found| rules.rules[found.rule.0 as usize].pass);
@@ -194,6 +195,7 @@ impl Transaction {
         limits: &Limits,
         candidates: &mut [Candidate],
         states: &[PartState],
+        (data, judged): (&[u8], &Judged<'_>),
         out: &mut Vec<Match>,
     ) {
         let mut waiting = std::mem::take(&mut self.waiting);
@@ -205,7 +207,7 @@ impl Transaction {
             destination: limits.view.map_or(0, |view| number(view.destination)),
             ports: (limits.src_port, limits.dst_port),
         };
-        let flow = &mut self.flow_bits;
+        let mut flow = std::mem::take(&mut self.flow_bits);
         let mut rounds = STATE_ROUNDS;
         let mut more = true;
         while more && rounds > 0 {
@@ -217,17 +219,19 @@ impl Transaction {
                 if candidate.status != Status::Running {
                     continue;
                 }
-                let Some(counted) = state.apply(flow, &peer) else { continue };
+                let Some(counted) = state.apply(&mut flow, &peer) else { continue };
                 // A request counts once.
                 candidate.status = if counted { Status::Matched } else { Status::Failed };
                 more |= state.sets();
                 if counted && !state.silent {
-                    out.push(place_of(candidate.rule, rule, &states[candidate.states as usize..]));
+                    let states = &states[candidate.states as usize..];
+                    out.push(self.matched(rules, candidate.rule, states, data, judged));
                 }
             }
         }
         waiting.clear();
         self.waiting = waiting;
+        self.flow_bits = flow;
     }
 
     fn find_candidates(
@@ -364,6 +368,25 @@ impl Transaction {
         }
     }
 
+    /// The match of a rule whose parts are in `states`.
+    fn matched(&self, rules: &RuleSet, id: u32, states: &[PartState], data: &[u8], judged: &Judged<'_>) -> Match {
+        let (rule, meta) = (&rules.rules[id as usize], rules.rule(RuleId(id)));
+        let buffer = rule.parts.get(rule.place).map_or(Buffer::Raw, |part| part.buffer);
+        let place = states.get(rule.place).filter(|_| !rule.parts.is_empty()).map_or((0, 0), |state| state.place);
+        let stands = rule.standing.as_ref().is_none_or(|standing| {
+            let sent = self.buffers.get(data, Buffer::HttpRawUri, 0).unwrap_or_default();
+            let holds = |form| standing.holds(&Asked { sent, form });
+            match standing.buffer {
+                Buffer::Raw => rules.service().protocol == Protocol::Http && self.forgotten == 0 && holds(judged.raw),
+                buffer => {
+                    (0..self.buffers.forms(buffer)).filter_map(|form| self.buffers.get(data, buffer, form)).any(holds)
+                }
+            }
+        });
+        let action = if stands { meta.action } else { Action::Score };
+        Match { rule: RuleId(id), buffer, offset: place.0, len: place.1, action }
+    }
+
     fn available<'a>(&'a self, data: &'a [u8], buffer: Buffer, judged: &Judged<'a>) -> Available<'a> {
         match buffer {
             Buffer::Raw if judged.ready() => Available::Bytes(judged.raw, judged.complete()),
@@ -421,12 +444,6 @@ fn decode_form(body: &[u8], complete: bool, out: &mut Vec<u8>) -> usize {
         }
     }
     at
-}
-
-fn place_of(id: u32, rule: &Rule, states: &[PartState]) -> Match {
-    let buffer = rule.parts.get(rule.place).map_or(Buffer::Raw, |part| part.buffer);
-    let (offset, len) = states.get(rule.place).filter(|_| !rule.parts.is_empty()).map_or((0, 0), |state| state.place);
-    Match { rule: RuleId(id), buffer, offset, len }
 }
 
 /// Buffers that are known with the end of the request line.

@@ -17,6 +17,7 @@ from securedirect.cli.rules_report import change as set_command
 from securedirect.cli.rules_report import report as report_command
 from securedirect.errors import EXIT_CONFIG, EXIT_FAILURE
 from securedirect.rules import DEFAULT_RULES, RuleEntry, RuleReport, load_rule_files
+from securedirect.rules.builtin import GID, PREFIX, builtin_rules
 from securedirect.rules.compile import STATUSES
 from securedirect.rules.describe import describe
 from securedirect.rules.policy import SCORE_BITS
@@ -82,15 +83,28 @@ def check(
     sys.exit(EXIT_CONFIG if report.counts["broken"] else 0)
 
 
+class _RuleNumber(click.ParamType):
+    """``SID`` or ``GID:SID``."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int | None, int]:
+        """The gid (None: any) and the sid."""
+        gid, colon, sid = str(value).rpartition(":")
+        if not sid.isdecimal() or (colon and not gid.isdecimal()):
+            self.fail(f"{value!r} is no rule: write 1054 or 1000000:30", param, ctx)
+        return int(gid) if colon else None, int(sid)
+
+
 @command.command("explain", short_help="Say what a rule matches, what a match does, and why.")
-@click.argument("sid", type=int)
+@click.argument("sid", metavar="[GID:]SID", type=_RuleNumber())
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path))
 @dialect_option
 @click.option("--technologies", metavar="A,B,...", help="Products the site runs, as for check.")
 @click.option("--include-disabled", is_flag=True, help="Look at rules that are commented out, too.")
 @json_option
 def explain(
-    sid: int,
+    sid: tuple[int | None, int],
     files: tuple[Path, ...],
     dialect: str,
     technologies: str | None,
@@ -99,29 +113,53 @@ def explain(
 ) -> None:
     """Say what the rule SID matches, what a match does, and which line of the policy decided that.
 
-    Without FILE the rules that SecureDirect ships are searched. Changes nothing. Exit status: 0, or 1 when no
+    Without FILE the rules that SecureDirect ships are searched; GID 1000000 means the built-in rules. Changes
+    nothing. Exit status: 0, or 1 when no
     rule has this sid.
 
     \b
     Examples:
       securedirect rules explain 1054 web-*.rules
+      securedirect rules explain 1000000:30
     """
+    gid, number = sid
+    if gid == GID:
+        _explain_builtin(number, as_json)
+        return
     report = _report(files, dialect, technologies, include_disabled)
-    entries = [entry for entry in report.entries if entry.sid == sid]
+    entries = [entry for entry in report.entries if entry.sid == number and gid in (None, entry.gid)]
     if not entries:
-        click.echo(f"no rule has the sid {sid} in these files", err=True)
+        named = number if gid is None else f"{gid}:{number}"
+        click.echo(f"no rule has the sid {named} in these files", err=True)
         sys.exit(EXIT_FAILURE)
     loaded = {
         (rule["gid"], Path(rule["file"]).name, rule["line"]): rule
         for rule in json.loads(report.document)["rules"]
-        if rule["sid"] == sid
+        if rule["sid"] == number
     }
     found = [(entry, loaded.get((entry.gid, Path(entry.file).name, entry.line))) for entry in entries]
     if as_json:
         rules = [{**_entry(entry), "tests": describe(rule) if rule else []} for entry, rule in found]
-        click.echo(json.dumps({"sid": sid, "rules": rules}, indent=1))
+        click.echo(json.dumps({"sid": number, "rules": rules}, indent=1))
         return
     click.echo("\n\n".join(_explained(entry, rule) for entry, rule in found))
+
+
+def _explain_builtin(sid: int, as_json: bool) -> None:
+    one = builtin_rules().get(sid)
+    if one is None:
+        click.echo(f"there is no built-in rule {sid}; docs/operator.md lists them", err=True)
+        sys.exit(EXIT_FAILURE)
+    if as_json:
+        rule = {"gid": one.gid, "sid": one.sid, "msg": one.msg, "action": one.action, "means": one.meaning}
+        click.echo(json.dumps({"sid": sid, "rules": [rule]}, indent=1))
+        return
+    other = "alert" if one.action != "alert" else "divert"
+    click.echo(f"{one.gid}:{one.sid} {one.msg}")
+    click.echo(f"  built in: {one.meaning}")
+    click.echo("  a match: " + ("off: seen, but not reported" if one.action == "off" else one.action))
+    if one.configurable:
+        click.echo(f'  another action: "{PREFIX}{sid}" = "{other}" in [rules.actions] or [service.actions]')
 
 
 def _report(

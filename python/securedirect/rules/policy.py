@@ -19,7 +19,8 @@ first that fits:
 
 *Specific* is what ordinary requests do not match by chance: at least ``DIVERT_BITS`` of ``specificity``.
 2^20 is 20,000 requests times some 50: so many rules may be near the limit and yet divert less than one
-ordinary request in 20,000 together. Below ``SCORE_BITS`` more than one in 20,000 matches.
+ordinary request in 20,000 together. Some rules are as specific only where what they look for stands as it
+does in an attack (``standing``); elsewhere they score. Below ``SCORE_BITS`` more than one in 20,000 matches.
 """
 
 from __future__ import annotations

@@ -55,3 +55,26 @@ def test_no_such_rule(run):
     result = run("9")
     assert result.exit_code == 1
     assert "no rule has the sid 9" in result.output
+
+
+def test_where_a_match_has_to_stand(tmp_path):
+    file = tmp_path / "web.rules"
+    file.write_text(
+        'alert tcp any any -> any 80 (msg:"m"; uricontent:"/root.exe"; classtype:attempted-admin; sid:7;)\n'
+    )
+    output = CliRunner().invoke(command, ["explain", "1:7", str(file)]).output
+    assert 'where "/root.exe" stands in the address\'s path, as a whole name; elsewhere it scores' in output
+
+
+def test_built_in_rules(run):
+    output = run("1000000:15").output
+    assert "1000000:15 HTTP ambiguous: a way up" in output
+    assert "a match: divert" in output and '"builtin:15" = "alert" in [rules.actions]' in output
+    assert "a match: off" in run("1000000:27").output
+    assert "attackers.score_sids" in run("1000000:100").output
+    assert "builtin:" not in run("1000000:100").output
+    (rule,) = json.loads(run("1000000:6", "--json").output)["rules"]
+    assert (rule["gid"], rule["action"]) == (1_000_000, "divert")
+    missing = run("1000000:9999")
+    assert missing.exit_code == 1 and "no built-in rule 9999" in missing.output
+    assert "write 1054 or 1000000:30" in run("x").output

@@ -7,8 +7,7 @@
 Reads the corpus beside the checkout (``../shared``). Writes: per set of requests how many are diverted,
 only scored, only told of, clean; every benign request that is diverted, by name; what the measure of
 specificity costs; and how long ordinary sources may go on before their scores divert. Exit status: 0 when
-neither the paper's 516 nor ET diverts more than one benign request in 20,000, else 1; of the other rule sets
-it is told."""
+no rule set diverts more than one benign request in 20,000, else 1."""
 
 from __future__ import annotations
 
@@ -37,9 +36,6 @@ WEB_2_0 = ("attacks", "cgi", "client", "coldfusion", "frontpage", "iis", "misc",
 NEWEST_OF_516 = 1457
 BAR = 20_000
 """Benign requests of which at most one may be diverted."""
-HELD = ("the paper's 516", "ET 2024, web", "ET 2024")
-"""The rule sets that must keep to it. Of the shipped rules it is told only: what they divert are strings of
-attacks that the corpus calls benign, and their own bar is the generated traffic (tests/traffic)."""
 VERDICTS = ("divert", "score", "alert", "clean")
 
 
@@ -177,7 +173,7 @@ def lost_clients(everything: Sequence[Request], sets: Sequence[RuleFiles]) -> tu
                 sids = [sid for sid, action in rules.matched[at].items() if action == "divert"]
                 named.append(f"{everything[at].name} ({', '.join(sids)})")
         kept = len(named) <= allowed
-        good &= kept or rules.name not in HELD
+        good &= kept
         number = str(len(named)) if kept else f"{len(named)}, too many"
         lines.append(f"| {rules.name} | {number} | {'; '.join(named) or '-'} |")
     return lines, good

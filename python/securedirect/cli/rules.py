@@ -83,7 +83,7 @@ def check(
     sys.exit(EXIT_CONFIG if report.counts["broken"] else 0)
 
 
-class _RuleNumber(click.ParamType):
+class _RuleNumber(click.ParamType[tuple[int | None, int]]):
     """``SID`` or ``GID:SID``."""
 
     name = "number"

@@ -93,7 +93,8 @@ def test_no_request_is_lost_under_load_and_memory_returns(site: Lab, rules: Path
     assert inspector(site) == pid and after["inspector"]["restarts"] == before["inspector"]["restarts"]
     assert after["rules"]["generation"] == before["rules"]["generation"] + 2 * len(sizes)
     assert len(sizes) >= 3
-    assert sizes[-1] < sizes[0] + 8 * 2**20, sizes
+    # A queue may have let go of the last rules (7 MB) after free memory went back; all of them would be 70.
+    assert sizes[-1] < sizes[0] + 16 * 2**20, sizes
 
 
 def test_a_held_request_is_judged_by_the_new_rules(site: Lab, rules: Path) -> None:

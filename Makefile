@@ -10,7 +10,7 @@ RUST_SOURCES := $(shell find bpf crates -type f) $(wildcard Cargo.lock) Cargo.to
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check lint bench benign rulebench equivalence fuzz oracle clean packages rust
+.PHONY: help setup build demo test check lint bench benign rulebench reloadbench equivalence fuzz oracle clean packages rust
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ benign: build ## Judge 100,000 generated ordinary requests and the list of attac
 
 rulebench: build ## Measure what judging a request costs on one core; writes build/rulebench.md
 	@$(BIN)/python -m securedirect.bench.rulecost
+
+reloadbench: build ## Measure how long rules take to be read, and to be read again after changes
+	@$(BIN)/python -m securedirect.bench.reading
 
 equivalence: build ## What the kernel clears of the corpus' requests, and that no rule matches it (as root: minutes)
 	@$(BIN)/python tests/oracle/clearing.py

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -95,6 +97,46 @@ def test_no_request_is_lost_under_load_and_memory_returns(site: Lab, rules: Path
     assert len(sizes) >= 3
     # A queue may have let go of the last rules (7 MB) after free memory went back; all of them would be 70.
     assert sizes[-1] < sizes[0] + 16 * 2**20, sizes
+
+
+PUBLISHED = Path(__file__).resolve().parents[2].parent / "shared" / "rules" / "et-open-2024-04"
+
+
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="the published rules are not beside this checkout")
+def test_a_large_set_is_reloaded_under_load(
+    make_lab: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All of ET: no request fails, memory comes to rest. How long it took is shown: that is the machine's."""
+    files = []
+    for file in sorted(PUBLISHED.glob("*.rules")):
+        files.append(tmp_path / file.name)
+        shutil.copyfile(file, files[-1])
+    site = make_lab(rules=files)
+    supervisor, pid = status(site)["pids"]["supervisor"], inspector(site)
+    assert pid is not None
+    load = site.popen(
+        "client1", ["wrk", "-t1", "-c8", "-d60s", f"http://{site.vip}/index.html"], stdout=-1, text=True
+    )
+    sizes, told = [], []
+    sids = itertools.count(3_900_000_000)
+    for changed in (files, files[:1], files[:1], [], files):
+        for sid, file in zip(sids, changed, strict=False):
+            new = RULE.format(name=f"x{sid}", path=f"/none/x{sid}", sid=sid)
+            file.write_bytes(new.encode() + file.read_bytes())
+        answer = reload(site)
+        told.append(f"{len(changed)} of {len(files)} files changed: {answer['ms']} ms")
+        time.sleep(0.6)
+        sizes.append((resident(supervisor), resident(pid)))
+    assert load.poll() is None, "no request came during the last reload"
+    load.send_signal(signal.SIGINT)
+    output, _ = load.communicate(timeout=40)
+    with capsys.disabled():
+        print("", *told, "resident, supervisor and inspector, MiB:", sep="\n  ")
+        print("  ", *(f"{one >> 20}+{other >> 20}" for one, other in sizes))
+    assert "Socket errors" not in output and "Non-2xx" not in output, output
+    assert inspector(site) == pid
+    for process in (0, 1):
+        assert sizes[-1][process] < 1.15 * sizes[1][process], sizes
 
 
 def test_a_held_request_is_judged_by_the_new_rules(site: Lab, rules: Path) -> None:

@@ -11,13 +11,12 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from securedirect.bench import rulesets
+from securedirect.bench import reading, rulesets
 from securedirect.bench.variants import RULES_516, RULES_ET
 from securedirect.rules import load_rule_files
 
@@ -34,9 +33,9 @@ class Set:
     name: str
     text: str
     parsed: int
-    load_s: float
     facts: Mapping[str, Any]
     times: Mapping[str, float]
+    reading: reading.Times
 
 
 @dataclass(frozen=True)
@@ -54,24 +53,26 @@ class Bar:
         return f"| {self.name} | {self.value:.3g} {self.unit} | {self.limit:g} {self.unit} | {verdict} |"
 
 
-def prepare(folder: Path, rules_dir: Path) -> dict[str, tuple[Path, str, int, float]]:
-    """Write the rule sets' documents; for each its path, what it is, its rules, and how long that took."""
+Prepared = tuple[Path, str, int, reading.Times]
+
+
+def prepare(folder: Path, rules_dir: Path) -> dict[str, Prepared]:
+    """Write the rule sets' documents; for each its path, what it is, its rules, and how long reading took."""
     prepared = {}
     folder.mkdir(parents=True, exist_ok=True)
     for name, variant in SETS.items():
         found = rulesets.find(variant, rules_dir)
         if found.substitute:
             print(f"NOTE: {name} is {found.text}.", file=sys.stderr)
-        started = time.perf_counter()
+        times = reading.measure(found, folder / f"{name}.rules")
         report = load_rule_files(found.files, overrides=found.actions)
-        seconds = time.perf_counter() - started
         path = folder / f"{name}.json"
         path.write_bytes(report.document)
-        prepared[name] = (path, found.text, len(report.entries), seconds)
+        prepared[name] = (path, found.text, len(report.entries), times)
     return prepared
 
 
-def measure(prepared: Mapping[str, tuple[Path, str, int, float]], home: Path) -> list[Set]:
+def measure(prepared: Mapping[str, Prepared], home: Path) -> list[Set]:
     """Run the criterion benchmark; its other findings are lines of JSON."""
     documents = ":".join(str(path.resolve()) for path, *_ in prepared.values())
     environment = os.environ | {"SD_RULES_DOCUMENTS": documents, "CRITERION_HOME": str(home.resolve())}
@@ -80,8 +81,8 @@ def measure(prepared: Mapping[str, tuple[Path, str, int, float]], home: Path) ->
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     facts = {line["set"]: line for line in lines}
     return [
-        Set(name, text, parsed, seconds, facts[name], _times(home / name))
-        for name, (_, text, parsed, seconds) in prepared.items()
+        Set(name, text, parsed, facts[name], _times(home / name), times)
+        for name, (_, text, parsed, times) in prepared.items()
     ]
 
 
@@ -104,7 +105,8 @@ def bars(sets: Sequence[Set]) -> list[Bar]:
             Bar(f"{name}: allocated for it", facts["allocated"], 2048, "bytes"),
             Bar(f"{name}: most expensive crafted byte", facts["worst_ratio"], 20, "x benign"),
             Bar(f"{name}: compiled", facts["compile_s"], 1, "s"),
-            Bar(f"{name}: read and compiled", one.load_s, 10, "s"),
+            Bar(f"{name}: read and compiled", one.reading.first + one.reading.compile, 10, "s"),
+            Bar(f"{name}: reload, a rule of each file changed", one.reading.each, reading.BAR, "s"),
         ]
     few, many = sets[0], sets[-1]
     growth = many.times["browser"] / few.times["browser"]
@@ -129,7 +131,9 @@ def table(sets: Sequence[Set]) -> str:
     row("it is", [one.facts["worst"] for one in sets])
     row("allocated for a browser's request, bytes", [f"{one.facts['allocated']:,}" for one in sets])
     row("compile, s", [f"{one.facts['compile_s']:.3f}" for one in sets])
-    row("read and compile, s", [f"{one.load_s:.2f} ({one.parsed:,} rules)" for one in sets])
+    row("read from files, rules", [f"{one.parsed:,}" for one in sets])
+    for named in zip(*(one.reading.rows() for one in sets), strict=True):
+        row(named[0][0], [value for _, value in named])
     row(
         "resident with all expressions built, MiB",
         [f"{one.facts['resident_bytes'] / (1 << 20):.0f}" for one in sets],

@@ -168,7 +168,7 @@ class _Record:
 
 
 _Key = tuple[Path, Dialect | None, bool]
-_MANY_OPTIONS = 30_000
+_MANY_OPTIONS = 100_000
 
 
 class ReadRules:

@@ -14,8 +14,9 @@ fn run(case: &str) -> ExitStatus {
         .args(["--exact", "inside", "--ignored", "--nocapture"])
         .env(CASE, case)
         .env_remove("SECUREDIRECT_DEBUG")
-        .status()
+        .output()
         .unwrap()
+        .status
 }
 
 fn leave(right: bool) -> ! {
@@ -61,6 +62,7 @@ fn inside() {
             let caught = std::panic::catch_unwind(|| panic!("a packet that was too much"));
             leave(caught.is_err())
         }
+        "abort" => std::process::abort(),
         "socket" => leave(std::net::UdpSocket::bind("127.0.0.1:0").is_err()),
         "thread" => leave(std::thread::Builder::new().spawn(|| ()).is_err()),
         "execute" => leave(Command::new("/bin/true").status().is_err()),
@@ -91,6 +93,7 @@ fn inside() {
 fn what_the_inspector_needs_works() {
     assert_eq!(run("works").code(), Some(42));
     assert_eq!(run("panic").code(), Some(42));
+    assert_eq!(run("abort").signal(), Some(libc::SIGABRT));
 }
 
 #[test]

@@ -625,7 +625,7 @@ impl PartState {
 /// that has arrived, and for each call. A unit is a comparison or a search through 64 bytes: some nanoseconds. Ordinary
 /// requests need a few dozen units; the constant is what a short request made to be expensive can cost.
 pub const WORK: u64 = 20_000;
-pub const WORK_PER_BYTE: u64 = 8;
+pub const WORK_PER_BYTE: u64 = 6;
 pub const WORK_PER_CALL: u64 = 1_000;
 
 /// Bounds the work for one rule, and takes it from what the request may still cost.

@@ -17,6 +17,8 @@ const MOST_BITS: u32 = 15;
 const FOLD: u32 = 0x2020_2020;
 /// Up to so many short patterns are searched one by one.
 const FEW: usize = 8;
+/// Places of such a pattern's window that are looked at one by one.
+const TRIES: usize = 16;
 
 #[derive(Default)]
 pub struct PrefilterBuilder {
@@ -277,7 +279,7 @@ impl Prefilter {
     /// an earlier call. A rule may be found several times, and too early where `data` ends in the
     /// middle of a pattern.
     #[inline]
-    pub fn scan(&self, data: &[u8], done: usize, found: &mut impl Found) {
+    pub fn scan<F: Found>(&self, data: &[u8], done: usize, found: &mut F) {
         let from = done.saturating_sub(3).min(data.len());
         self.long.positions::<4>(&data[from..], |hash, at| {
             self.long.hit(self, hash, data, from + at, found);
@@ -288,17 +290,26 @@ impl Prefilter {
                 self.short.hit(self, hash, data, from + at, found);
             });
         } else {
-            for (entry, finder) in self.short.entries.iter().zip(&self.finders) {
+            'entries: for (entry, finder) in self.short.entries.iter().zip(&self.finders) {
                 match finder {
                     None => self.each(entry, data, from, found),
                     Some(finder) => {
                         let mut next = from;
-                        while let Some(at) = finder.find(&data[next..]) {
+                        let known = |found: &mut F| found.knows(self.rules[entry.rules.start as usize]);
+                        for _ in 0..TRIES {
+                            let Some(at) = finder.find(&data[next..]).filter(|_| !known(found)) else {
+                                continue 'entries;
+                            };
                             entry.compare(self, data, next + at, found);
-                            if found.knows(self.rules[entry.rules.start as usize]) {
+                            next += at + 1;
+                        }
+                        // The window is frequent here, the pattern is not.
+                        let window = &self.bytes[(entry.bytes.start + entry.window) as usize..][..2];
+                        for (at, _) in data[next..].windows(2).enumerate().filter(|(_, pair)| *pair == window) {
+                            entry.compare(self, data, next + at, found);
+                            if known(found) {
                                 break;
                             }
-                            next += at + 1;
                         }
                     }
                 }

@@ -54,6 +54,46 @@ fn sample(hir: &Hir, more: u32, out: &mut Vec<u8>) {
     }
 }
 
+/// The pattern without groups that look around, and without signs that only PCRE knows.
+fn without_look_around(pattern: &str) -> String {
+    let mut out = String::new();
+    let mut rest = pattern;
+    while let Some(next) = rest.chars().next() {
+        if ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|open| rest.starts_with(open)) {
+            let mut depth = 0;
+            let mut escaped = false;
+            let end = rest.find(|sign| {
+                match sign {
+                    _ if escaped => {}
+                    '(' => depth += 1,
+                    ')' => depth -= 1,
+                    _ => {}
+                }
+                escaped = sign == '\\' && !escaped;
+                depth == 0
+            });
+            rest = &rest[end.map_or(rest.len(), |end| end + 1)..];
+            continue;
+        }
+        let length = match rest.as_bytes() {
+            [b'\\', b'1'..=b'9', ..] => {
+                rest = &rest[2..];
+                continue;
+            }
+            [b'\\', second, ..] if second.is_ascii() => 2,
+            [b'+' | b'*' | b'?' | b'}', b'+', ..] => {
+                out.push(next);
+                rest = &rest[2..];
+                continue;
+            }
+            _ => next.len_utf8(),
+        };
+        out.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    out
+}
+
 /// What a rule's contents and expressions look for, in its order.
 fn texts(rule: &Value) -> (Vec<Text>, Vec<Text>) {
     let (mut contents, mut samples) = (Vec::new(), Vec::new());
@@ -69,7 +109,9 @@ fn texts(rule: &Value) -> (Vec<Text>, Vec<Text>) {
             Some("pcre") => {
                 let pattern = String::from_utf8_lossy(&unhex(&option["pattern"])).replace("\\/", "/");
                 let mut parser = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build();
-                let Ok(hir) = parser.parse(&pattern) else { continue };
+                // Without look-around and back-references, which this parser does not know.
+                let plain = without_look_around(&pattern);
+                let Ok(hir) = parser.parse(&plain) else { continue };
                 for more in [0, 2] {
                     let mut text = Vec::new();
                     sample(&hir, more, &mut text);
@@ -127,6 +169,7 @@ pub fn each(document: &[u8], size: usize, mut judge: impl FnMut(&str, &[u8])) {
         }
         for (place, text) in samples {
             let short = text[..text.len().saturating_sub(1)].to_vec();
+            let half = text[..text.len().div_ceil(2)].to_vec();
             let before = contents.iter().filter(|(at, _)| *at == place).flat_map(|(_, text)| text.iter().copied());
             pieces.push((
                 "contents and an expression's text",
@@ -135,6 +178,7 @@ pub fn each(document: &[u8], size: usize, mut judge: impl FnMut(&str, &[u8])) {
             ));
             pieces.push(("an expression's text", &contents, (place, text)));
             pieces.push(("an expression's text, cut", &contents, (place, short)));
+            pieces.push(("an expression's text, half of it", &contents, (place, half)));
         }
         for (kind, once, piece) in pieces {
             if !piece.1.is_empty() {

@@ -202,6 +202,15 @@ pub fn decode_deep(
             new_path = Some(out.len() - start);
         }
         let rest = &decoded[at..];
+        // Most bytes mean themselves, and what means a way up is none of them.
+        let same = if at < path { &rest[..path - at] } else { rest };
+        let same = same.iter().take_while(|byte| !matches!(byte, b'%' | b'.' | b'/' | b'\\' | 0xc0..)).count();
+        if same > 1 && !ways.taken {
+            ways = WaysUp::default();
+            out.extend_from_slice(&rest[..same]);
+            at += same;
+            continue;
+        }
         let (byte, length) = match rest[0] {
             b'%' => match (unicode(rest), hex_pair(rest)) {
                 (Some(value), _) => (best_fit(value), 6),

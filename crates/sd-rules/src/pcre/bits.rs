@@ -16,6 +16,10 @@ use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Hir, HirKind, Look, 
 const MOST_POSITIONS: usize = 4_096;
 const MOST_EDGES: usize = 1 << 16;
 const MOST_WORDS: usize = 64;
+/// Rows of fewer bytes are not looked for.
+const LEAST_ROW: u32 = 32;
+/// What things cost is counted in so many parts of a unit of work.
+const PARTS: u64 = 6;
 const ROW: usize = MOST_POSITIONS / 64 + 1;
 
 /// Where a match may begin.
@@ -42,6 +46,8 @@ pub struct Bits {
     begins: Vec<bool>,
     begin: Begin,
     literal: Option<Prefilter>,
+    /// Bytes of which so many have to stand in a row.
+    row: Option<(Box<[bool; 256]>, usize)>,
     /// Words that the leaps look at.
     beside: usize,
     /// A match that is told of is one; when `filled`, if the search begins at the subject's beginning.
@@ -77,6 +83,7 @@ impl Bits {
             trim(&mut parts, false);
         }
         trim(&mut parts, true);
+        let row = parts.iter().filter_map(row_of).max_by_key(|(_, least)| *least);
         let needed = Hir::concat(parts);
         let mut graph = Graph::default();
         let whole = graph.add(&needed)?;
@@ -88,7 +95,7 @@ impl Bits {
             _ => None,
         };
         let bits = graph.finish(&whole, begin, literal)?;
-        Some(Bits { exact, filled, ..bits })
+        Some(Bits { exact, filled, row, ..bits })
     }
 
     /// Whether a match that [`Bits::find`] tells of is one for certain.
@@ -99,16 +106,20 @@ impl Bits {
     /// Where the first match ends that begins at or after `from`, and how many units of work that took: about `left` at most,
     /// beyond which it is not followed.
     pub fn find(&self, subject: &[u8], from: usize, left: u64) -> (Option<usize>, u64) {
+        let rows = self.may_have_row(&subject[from.min(subject.len())..]);
+        let mut cost = 12 + rows.unwrap_or_else(|passed| passed) as u64;
+        if rows.is_err() {
+            return (None, cost / PARTS);
+        }
         // With a word in front, so that each has a neighbour below; above `high` words there is nothing.
-        let (mut row, mut next) = ([0u64; ROW + 1], [0u64; ROW + 1]);
+        let (mut one, mut other) = ([0u64; ROW + 1], [0u64; ROW + 1]);
+        let (mut row, mut next) = (&mut one, &mut other);
         let mut high = 0;
         let mut at = from;
-        // In eighths of a unit.
-        let mut cost = 16u64;
-        while at < subject.len() && cost / 8 <= left {
+        while at < subject.len() && cost / PARTS <= left {
             if high == 0 {
                 let to = self.skip(subject, at);
-                cost += 16 + (to - at) as u64 / 2;
+                cost += if self.literal.is_some() { 60 + (to - at) as u64 / 8 } else { 6 + (to - at) as u64 };
                 at = to;
                 if at == subject.len() {
                     break;
@@ -117,12 +128,12 @@ impl Bits {
             let class = usize::from(self.classes[usize::from(subject[at])]);
             let reach = &self.reach[class * self.words..][..self.words];
             let mut top = self.words.min(high + 1);
-            cost += 8 + (top + self.beside) as u64;
+            cost += 10 + (top + self.beside) as u64;
             if high > 0 {
-                let old = row[..top].iter().zip(&row[1..=top]);
-                let masks = self.shift[..top].iter().zip(&self.stay[..top]).zip(&reach[..top]);
-                for ((new, (below, here)), ((shift, stay), reach)) in next[1..=top].iter_mut().zip(old).zip(masks) {
-                    *new = ((here << 1 | below >> 63) & shift | here & stay) & reach;
+                let (shift, stay, allowed) = (&self.shift[..top], &self.stay[..top], &reach[..top]);
+                let (below, here, new) = (&row[..top], &row[1..=top], &mut next[1..=top]);
+                for at in 0..top {
+                    new[at] = ((here[at] << 1 | below[at] >> 63) & shift[at] | here[at] & stay[at]) & allowed[at];
                 }
                 for (sources, targets) in &self.leaps {
                     if sources.iter().any(|(word, bits)| row[word + 1] & bits != 0) {
@@ -146,13 +157,33 @@ impl Bits {
             }
             at += 1;
             if self.last.iter().any(|(word, bits)| next[word + 1] & bits != 0) {
-                return (Some(at), cost / 8);
+                return (Some(at), cost / PARTS);
             }
             row[1..=high].fill(0);
             std::mem::swap(&mut row, &mut next);
             high = row[1..=top].iter().rposition(|word| *word != 0).map_or(0, |word| word + 1);
         }
-        (None, cost / 8)
+        (None, cost / PARTS)
+    }
+
+    /// Whether there are as many bytes in a row as there have to be; and how many were looked at.
+    fn may_have_row(&self, subject: &[u8]) -> Result<usize, usize> {
+        let Some((class, least)) = &self.row else { return Ok(0) };
+        let (mut looked, mut start) = (0, 0);
+        // From the end of where a row could be to its beginning: most of what is too short is never looked at.
+        let mut known = 0;
+        while let Some(row) = subject.get(start..start + least) {
+            let fresh = &row[known..];
+            match fresh.iter().rposition(|byte| !class[usize::from(*byte)]) {
+                None => return Ok(looked + fresh.len()),
+                Some(at) => {
+                    looked += fresh.len() - at;
+                    known = fresh.len() - at - 1;
+                    start = start + least - known;
+                }
+            }
+        }
+        Err(looked)
     }
 
     /// Where a match can begin, at or after `at`.
@@ -202,6 +233,15 @@ fn filling(part: &Hir) -> Option<bool> {
         HirKind::Capture(capture) => filling(&capture.sub),
         _ => None,
     }
+}
+
+/// Of a part that is a row of bytes of one class: which, and how many at least, if that is worth a look.
+fn row_of(part: &Hir) -> Option<(Box<[bool; 256]>, usize)> {
+    let HirKind::Repetition(repetition) = part.kind() else { return None };
+    let HirKind::Class(Class::Bytes(class)) = repetition.sub.kind() else { return None };
+    let mut table = Box::new([false; 256]);
+    (0..=255).filter(|byte| has(class, *byte)).for_each(|byte| table[usize::from(byte)] = true);
+    (repetition.min >= LEAST_ROW).then_some((table, repetition.min as usize))
 }
 
 fn has(class: &ClassBytes, byte: u8) -> bool {
@@ -405,6 +445,7 @@ impl Graph {
             begins,
             begin,
             literal,
+            row: None,
             beside,
             exact: false,
             filled: false,

@@ -32,7 +32,6 @@ _TUNNEL = (
     "Suricata 7 decodes IPv4 in IPv4 only when its configuration says so; SecureDirect judges both layers, "
     "as Suricata 8 does"
 )
-_BUILT_IN = "the expectation is that nothing at all is told: a built-in rule tells of the request itself"
 EXPLAINED = {
     "util-action-tests/util-action-06": _ORDER,
     "util-action-tests/util-action-07": _ORDER,
@@ -51,11 +50,6 @@ EXPLAINED = {
         "needs `host-os-policy: old-linux`; the same packets with Suricata's default agree"
     ),
     "bug-5929-02": "HTTP/2, judged by rules for HTTP/1: it is reported, its headers are not unpacked",
-    "http-missing-protocol": (
-        "a request line without a version is HTTP/0.9, without header lines; libhtp reads them all the same"
-    ),
-    "bug-2769": _BUILT_IN,
-    "bug-7851-01": _BUILT_IN,
 }
 
 

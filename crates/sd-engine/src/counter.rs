@@ -22,6 +22,7 @@ counters! {
     /// Requests that would have been diverted were this not only observed.
     WouldDivert => "would_divert",
     AlertsRaised => "alerts",
+    AnomaliesFound => "anomalies",
     Segments => "segments_inspected",
     Bytes => "bytes_inspected",
     /// Requests that were too long or too slow to be held back whole.

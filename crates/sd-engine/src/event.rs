@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the engine reports; the inspector writes it as EVE JSON.
 
-use sd_rules::{Buffer, RequestSummary, RuleMeta};
+use sd_rules::{Action, Buffer, Decoder, RequestSummary, RuleMeta};
 use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,9 @@ pub struct Signature {
     pub message: String,
     pub category: String,
     pub priority: u8,
+    /// What a built-in rule tells of that is only odd: no alert, Suricata's word for it is anomaly. One that diverts or
+    /// scores is a rule like others.
+    pub anomaly: Option<Decoder>,
 }
 
 impl Signature {
@@ -63,6 +66,7 @@ impl Signature {
             message: rule.msg.clone(),
             category: rule.category.clone(),
             priority: rule.priority,
+            anomaly: rule.decoder.filter(|_| rule.action == Action::Alert),
         }
     }
 }

@@ -59,20 +59,29 @@ pub fn write_events(receiver: &Receiver<Stamped>, mut to: File, names: &Names, c
 pub fn render(when: SystemTime, event: &Event, names: &Names) -> Value {
     match event {
         Event::Alert { flow, signature: rule, place, diverted, would_divert, scored, http, request } => {
-            let mut o = head(when, flow, "alert", names);
+            let mut o = head(when, flow, if rule.anomaly.is_some() { "anomaly" } else { "alert" }, names);
             o.insert("tx_id".into(), json!(request));
             if names.services.get(&flow.destination.port).is_none_or(|service| service.protocol == Protocol::Http) {
                 o.insert("app_proto".into(), json!("http"));
             }
             o.insert("direction".into(), json!("to_server"));
-            o.insert(
-                "alert".into(),
-                json!({
-                    "action": if *diverted { "blocked" } else { "allowed" },
-                    "gid": rule.gid, "signature_id": rule.sid, "rev": rule.rev, "signature": rule.message,
-                    "category": rule.category, "severity": rule.priority,
-                }),
-            );
+            match rule.anomaly {
+                Some(decoder) => o.insert(
+                    "anomaly".into(),
+                    json!({
+                        "type": "applayer", "event": decoder.event(), "layer": decoder.layer(),
+                        "gid": rule.gid, "signature_id": rule.sid, "signature": rule.message,
+                    }),
+                ),
+                None => o.insert(
+                    "alert".into(),
+                    json!({
+                        "action": if *diverted { "blocked" } else { "allowed" },
+                        "gid": rule.gid, "signature_id": rule.sid, "rev": rule.rev, "signature": rule.message,
+                        "category": rule.category, "severity": rule.priority,
+                    }),
+                ),
+            };
             if !http.method.is_empty() {
                 o.insert("http".into(), describe(http));
             }

@@ -352,6 +352,43 @@ pub enum RuleOption {
         relative: bool,
         options: Vec<RuleOption>,
     },
+    /// The options on what the steps make of the buffer, one after the other.
+    Transform {
+        buffer: Buffer,
+        steps: Vec<TransformStep>,
+        options: Vec<RuleOption>,
+    },
+}
+
+/// Suricata's transformations.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case")]
+pub enum TransformStep {
+    UrlDecode,
+    ToLowercase,
+    ToUppercase,
+    StripWhitespace,
+    CompressWhitespace,
+    Dotprefix,
+    HeaderLowercase,
+    StripPseudoHeaders,
+    ToMd5,
+    ToSha1,
+    ToSha256,
+    Xor {
+        #[serde(deserialize_with = "hex")]
+        key: Vec<u8>,
+    },
+    /// The first group's capture.
+    Pcrexform {
+        pattern: String,
+    },
+    FromBase64 {
+        #[serde(default)]
+        offset: u32,
+        #[serde(default)]
+        bytes: Option<u32>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -23,6 +23,7 @@ mod shown;
 mod standing;
 mod state;
 mod transaction;
+mod transform;
 mod view;
 
 pub use document::{Action, Protocol, Service};

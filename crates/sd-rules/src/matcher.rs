@@ -15,6 +15,7 @@ use crate::document::{self, Comparison, Dialect};
 use crate::http::decoder::Decoder;
 use crate::pcre::{Expression, Wanted};
 use crate::prefilter::frequency;
+use crate::transform::Transforms;
 use crate::Buffer;
 
 /// Retries inside units for one rule and call, besides those that the buffer's length allows.
@@ -39,6 +40,11 @@ pub enum PartOption {
         bytes: usize,
         offset: usize,
         relative: bool,
+        options: Box<[PartOption]>,
+    },
+    /// Judges `options` on what the buffer becomes.
+    Transform {
+        steps: Transforms,
         options: Box<[PartOption]>,
     },
 }
@@ -207,6 +213,7 @@ impl PartOption {
             PartOption::Pcre { relative, .. } | PartOption::DataAt { relative, .. } => *relative,
             PartOption::Length(_, relative) | PartOption::Base64 { relative, .. } => *relative,
             PartOption::Byte(option) => option.is_relative(),
+            PartOption::Transform { .. } => false,
         }
     }
 
@@ -216,7 +223,7 @@ impl PartOption {
             PartOption::Content(content) => content.varying.is_some(),
             PartOption::DataAt { value, .. } => value.varies(),
             PartOption::Byte(option) => option.in_order(),
-            PartOption::Base64 { .. } => true,
+            PartOption::Base64 { .. } | PartOption::Transform { .. } => true,
             PartOption::Pcre { .. } | PartOption::Length(..) => false,
         }
     }
@@ -235,7 +242,7 @@ impl PartOption {
         match self {
             PartOption::Content(content) => content.endswith || content.negated && content.span == i64::MAX,
             PartOption::Pcre { .. } => true,
-            PartOption::Length(..) | PartOption::Base64 { .. } => true,
+            PartOption::Length(..) | PartOption::Base64 { .. } | PartOption::Transform { .. } => true,
             PartOption::DataAt { .. } | PartOption::Byte(_) => false,
         }
     }
@@ -296,7 +303,10 @@ impl Part {
         if self.in_order {
             if complete || state.worth_a_search(bytes.len()) {
                 match self.tail(&self.options, bytes, complete, 0, budget) {
-                    Outcome::Match(_) => state.status = Status::Matched,
+                    Outcome::Match(_) => {
+                        state.status = Status::Matched;
+                        state.place = budget.place;
+                    }
                     Outcome::Fail => state.status = Status::Failed,
                     Outcome::Pending => {}
                 }
@@ -433,6 +443,14 @@ impl Part {
         }
     }
 
+    /// Notes where an option has matched; the first one's place is noted last.
+    fn place(&self, outcome: Outcome, (at, length): (usize, usize), budget: &mut Budget) -> Outcome {
+        if matches!(outcome, Outcome::Match(_)) {
+            budget.place = (at as u32, length as u32);
+        }
+        outcome
+    }
+
     /// One option that is bound to `cursor`, then those after it.
     fn option(
         &self,
@@ -475,7 +493,7 @@ impl Part {
                     if !content.endswith || after == bytes.len() {
                         match self.tail(rest, bytes, complete, after, budget) {
                             Outcome::Fail => {}
-                            outcome => return outcome,
+                            outcome => return self.place(outcome, (found, content.bytes.len()), budget),
                         }
                     }
                     if !budget.step() {
@@ -507,7 +525,7 @@ impl Part {
                 while let Some((found, end)) = next {
                     match self.tail(rest, bytes, complete, start + end, budget) {
                         Outcome::Fail => {}
-                        outcome => return outcome,
+                        outcome => return self.place(outcome, (start + found, end - found), budget),
                     }
                     if !budget.step() {
                         return Outcome::Fail;
@@ -554,8 +572,26 @@ impl Part {
                 if decoded.is_empty() {
                     return Outcome::Fail;
                 }
-                match self.tail(options, &decoded, true, 0, budget) {
-                    Outcome::Match(_) => self.tail(rest, bytes, complete, cursor, budget),
+                let place = (begin, text.len());
+                let inner = self.tail(options, &decoded, true, 0, budget);
+                // Other bytes may come to lie where these are.
+                budget.missing = None;
+                match inner {
+                    Outcome::Match(_) => self.place(self.tail(rest, bytes, complete, cursor, budget), place, budget),
+                    outcome => outcome,
+                }
+            }
+            PartOption::Transform { steps, options } => {
+                if !complete {
+                    return Outcome::Pending;
+                }
+                let Some(made) = steps.apply(bytes, |units| budget.work(units)) else { return Outcome::Fail };
+                let inner = self.tail(options, &made, true, 0, budget);
+                budget.missing = None;
+                match inner {
+                    Outcome::Match(_) => {
+                        self.place(self.tail(rest, bytes, complete, cursor, budget), (0, bytes.len()), budget)
+                    }
                     outcome => outcome,
                 }
             }
@@ -642,6 +678,8 @@ pub struct Budget {
     variables: Variables,
     /// An expression that was not found, in which bytes, and from where on.
     missing: Option<(Searched, usize)>,
+    /// Of options that are evaluated in order: where the first of them has matched, and how long that is.
+    place: (u32, u32),
 }
 
 /// Addresses of an expression and of the bytes, and their number.
@@ -658,6 +696,7 @@ impl Budget {
             backtracking: false,
             variables: [0; VARIABLES],
             missing: None,
+            place: (0, 0),
         }
     }
 

@@ -19,6 +19,7 @@ use crate::pcre::Expression;
 use crate::prefilter::{frequency, Prefilter, PrefilterBuilder};
 use crate::standing::Standing;
 use crate::state::{name_of, Bits, StateOptions, Which};
+use crate::transform::{untransformed, Transforms};
 use crate::view::{Networks, ViewTest};
 use crate::{Buffer, Match, RuleId};
 
@@ -38,6 +39,8 @@ pub struct RuleMeta {
     pub action: Action,
     pub file: String,
     pub line: u32,
+    /// Of a built-in rule: what it tells of.
+    pub decoder: Option<Decoder>,
 }
 
 impl RuleMeta {
@@ -53,6 +56,7 @@ impl RuleMeta {
             action: list.action,
             file: list.file,
             line: list.line,
+            decoder: None,
         }
     }
 }
@@ -365,7 +369,7 @@ impl Compiler {
         let need = Need::of(&rule);
         let mut texts: Vec<(Buffer, Vec<PartOption>)> = Vec::new();
         let mut tests = Vec::new();
-        let mut fast: Option<(bool, i64, Buffer, Vec<u8>, bool)> = None;
+        let mut fast: Option<Fast> = None;
         let mut first_positive = None;
         let mut backtracking = 0;
         let mut state = StateOptions {
@@ -382,14 +386,17 @@ impl Compiler {
             match &option {
                 RuleOption::Content(content) if content.bytes.is_empty() => return Err("content: empty".into()),
                 RuleOption::Content(content) if !content.negated => {
-                    let buffer = rule.dialect.buffer(content.buffer);
-                    first_positive.get_or_insert(buffer);
-                    let rating = (
-                        content.fast_pattern && content.bytes.len() > 1 && !poor(buffer),
-                        frequency::rarity(&content.bytes) + preference(buffer),
-                    );
-                    if fast.as_ref().is_none_or(|best| (best.0, best.1) < rating) {
-                        fast = Some((rating.0, rating.1, buffer, content.bytes.clone(), content.nocase));
+                    first_positive.get_or_insert(rule.dialect.buffer(content.buffer));
+                    choose(&mut fast, rule.dialect, content);
+                }
+                RuleOption::Transform { buffer, steps, options } => {
+                    first_positive.get_or_insert(rule.dialect.buffer(*buffer));
+                    for option in options {
+                        if let RuleOption::Content(content) = option {
+                            if let Some(content) = untransformed(steps, content) {
+                                choose(&mut fast, rule.dialect, &document::Content { buffer: *buffer, ..content });
+                            }
+                        }
                     }
                 }
                 RuleOption::Pcre(pcre) if !pcre.negated => {
@@ -478,12 +485,13 @@ impl Compiler {
             action: rule.action,
             file: rule.file,
             line: rule.line,
+            decoder: None,
         });
         Ok(())
     }
 
     fn finish(mut self, service: Service) -> RuleSet {
-        for (_, sid, action, msg) in Decoder::TABLE {
+        for (decoder, sid, action, msg) in Decoder::TABLE {
             let divert = *action == Some(Action::Divert);
             self.meta.push(RuleMeta {
                 gid: decoder::GID,
@@ -496,6 +504,7 @@ impl Compiler {
                 action: action.unwrap_or(Action::Alert),
                 file: String::new(),
                 line: 0,
+                decoder: Some(*decoder),
             });
         }
         let prefilters = self.filters.map(PrefilterBuilder::build);
@@ -527,12 +536,27 @@ impl Compiler {
     }
 }
 
+/// What the prefilter looks for: whether the rule asks for it, how rare it is, its buffer, bytes, and whether case does
+/// not matter.
+type Fast = (bool, i64, Buffer, Vec<u8>, bool);
+
+/// Takes a content instead of the one chosen so far if it is better to look for.
+fn choose(fast: &mut Option<Fast>, dialect: Dialect, content: &document::Content) {
+    let buffer = dialect.buffer(content.buffer);
+    let asked = content.fast_pattern && content.bytes.len() > 1 && !poor(buffer);
+    let rarity = frequency::rarity(&content.bytes) + preference(buffer);
+    if fast.as_ref().is_none_or(|best| (best.0, best.1) < (asked, rarity)) {
+        *fast = Some((asked, rarity, buffer, content.bytes.clone(), content.nocase));
+    }
+}
+
 fn buffer_of(option: &RuleOption) -> Buffer {
     match option {
         RuleOption::Content(content) => content.buffer,
         RuleOption::Pcre(pcre) => pcre.buffer,
         RuleOption::Urilen(length) | RuleOption::Bsize(length) => length.buffer,
-        RuleOption::Isdataat { buffer, .. } | RuleOption::Base64 { buffer, .. } => *buffer,
+        RuleOption::Isdataat { buffer, .. } => *buffer,
+        RuleOption::Base64 { buffer, .. } | RuleOption::Transform { buffer, .. } => *buffer,
         RuleOption::ByteTest(option) => option.field.buffer,
         RuleOption::ByteJump(option) => option.field.buffer,
         RuleOption::ByteExtract(option) => option.field.buffer,
@@ -591,6 +615,14 @@ fn part_option(
                 relative,
                 options: options?.into_boxed_slice(),
             }
+        }
+        RuleOption::Transform { steps, options, .. } => {
+            if steps.len() + options.len() > MAX_OPTIONS {
+                return Err(format!("more than {MAX_OPTIONS} options"));
+            }
+            let options: Result<Vec<PartOption>, String> =
+                options.into_iter().map(|inner| part_option(inner, dialect, names, backtracking)).collect();
+            PartOption::Transform { steps: Transforms::new(steps)?, options: options?.into_boxed_slice() }
         }
         _ => return Err("a test of a segment or of state inside another option".into()),
     })

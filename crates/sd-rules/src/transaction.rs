@@ -300,6 +300,10 @@ impl Transaction {
             }
             HeadState::Complete => self.advance_body(rules, limits, scratch, data, judge_now, out),
         };
+        if self.head.late_headers(data, limits, false) {
+            self.read_headers_anew();
+            self.judge_data(rules, limits, scratch, data, When::Now, out);
+        }
         self.report_decoders(rules, out);
         step
     }
@@ -397,6 +401,22 @@ impl Transaction {
         (self.found, self.reported, self.generation) = (found, done, generation);
         self.head.state = HeadState::NotHttp;
         self.head.start = start;
+    }
+
+    /// Lines that one server takes for headers and another does not are there now: judged again with them. What has matched
+    /// without them has been reported.
+    fn read_headers_anew(&mut self) {
+        self.candidates.retain(|candidate| candidate.status == Status::Matched);
+        self.buffers.reset();
+        (self.line_ready, self.head_ready, self.line_scanned, self.head_scanned) = (false, false, false, false);
+        (self.raw_scanned, self.body_scanned, self.decoded_scanned) = (0, 0, 0);
+        (self.trailer_scanned, self.always_added) = (false, false);
+        self.parts_scanned = Default::default();
+    }
+
+    /// Of a request without a version, lines that may be headers are still to come: pass what follows, too.
+    pub fn awaits_headers(&self) -> bool {
+        self.head.awaits_headers()
     }
 
     /// Once the head is complete: where the body will end.
@@ -515,6 +535,10 @@ impl Transaction {
                 return;
             }
             self.judge_data(rules, limits, scratch, data, When::End, out);
+            if self.head.late_headers(data, limits, true) {
+                self.read_headers_anew();
+                self.judge_data(rules, limits, scratch, data, When::End, out);
+            }
         }
         self.report_decoders(rules, out);
     }

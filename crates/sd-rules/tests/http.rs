@@ -67,6 +67,27 @@ fn a_buffer_that_is_not_there_matches_nothing() {
 }
 
 #[test]
+fn header_lines_behind_a_line_without_version() {
+    // HTTP/0.9 has none, but some servers read them: both readings count.
+    let request = b"GET /a\r\nHost: h\r\nUser-Agent: x\r\n\r\nrest";
+    let names = exactly("http_header_names", b"\r\nHost\r\nUser-Agent\r\n\r\n");
+    let both = compile(vec![rule(
+        1,
+        vec![content("http_uri", b"/a", json!({})), content("http_user_agent", b"x", json!({}))],
+    )]);
+    let body = compile(vec![rule(1, vec![content("http_client_body", b"User-Agent", json!({}))])]);
+    for set in [&names, &exactly("http_user_agent", b"x"), &exactly("http_host", b"h"), &both, &body] {
+        assert!(judge(set, request).contains(&(1, 1)));
+        for cut in 1..request.len() {
+            let outcome = judge_stream(set, &Limits::default(), request, &[cut], |_| true);
+            assert!(outcome.requests.iter().flatten().any(|id| *id == (1, 1)), "cut at {cut}");
+        }
+    }
+    // The blank line may be missing.
+    assert!(judge(&exactly("http_user_agent", b"x"), b"GET /a\r\nUser-Agent: x\r\n").contains(&(1, 1)));
+}
+
+#[test]
 fn many_repeated_headers_are_joined() {
     let mut request = b"GET / HTTP/1.1\r\n".to_vec();
     for index in 0..60 {

@@ -2,11 +2,12 @@
 """Every event there is. What is not in here is never written; the names are a contract with whoever reads the
 log.
 
-An event is one JSON object per line in Suricata's EVE form. All have ``timestamp`` (ISO 8601 with offset) and
-``event_type``. A match of a rule is an ``alert``, exactly as Suricata writes it. What Suricata has no word
-for is a ``securedirect`` event: its ``securedirect`` object has ``event``, one of the ids below, and that
-event's own keys. Events of a connection have ``flow_id``, ``src_ip``, ``src_port``, ``dest_ip``,
-``dest_port``, ``proto``; the same ``flow_id`` joins a diversion with the alerts that caused it.
+An event is one JSON object per line in Suricata's EVE form. All have ``timestamp`` (ISO 8601 with offset)
+and ``event_type``. A match of a rule is an ``alert``, exactly as Suricata writes it; what a built-in rule
+finds odd, an ``anomaly``. What Suricata has no word for is a ``securedirect`` event: its ``securedirect``
+object has ``event``, one of the ids below, and that event's own keys. Events of a connection have
+``flow_id``, ``src_ip``, ``src_port``, ``dest_ip``, ``dest_port``, ``proto``; the same ``flow_id`` joins a
+diversion with the alerts that caused it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ class EventType(StrEnum):
 
     ALERT = "alert"
     """A rule matched: ``alert`` = action, gid, signature_id, rev, signature, category, severity; ``http``."""
+    ANOMALY = "anomaly"
+    """A built-in rule that only alerts found something odd: ``anomaly`` = type, event (its name), layer, gid,
+    signature_id, signature; ``http``. Of built-in rules that divert or score there are alerts."""
     SECUREDIRECT = "securedirect"
     """An event of the project's own, see ``EventId``."""
 

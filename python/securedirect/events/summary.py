@@ -33,8 +33,8 @@ class Seen:
         return self.diverted + self.would_divert + self.scored + self.alerted
 
     def add(self, event: dict[str, Any]) -> None:
-        """Count an ``alert`` event."""
-        alert = event["alert"]
+        """Count an ``alert`` or ``anomaly`` event."""
+        alert = event[event["event_type"]]
         self.signature = str(alert.get("signature", ""))
         if alert.get("action") == "blocked":
             self.diverted += 1
@@ -71,9 +71,9 @@ def summarise(lines: Iterable[bytes]) -> tuple[list[Seen], int]:
             continue
         try:
             event = json.loads(line)
-            if event["event_type"] != "alert":
+            if event["event_type"] not in ("alert", "anomaly"):
                 continue
-            alert = event["alert"]
+            alert = event[event["event_type"]]
             key = int(alert.get("gid", 1)), int(alert["signature_id"]), str(event.get("service", ""))
             found.setdefault(key, Seen(*key)).add(event)
         except (ValueError, KeyError, TypeError, AttributeError):

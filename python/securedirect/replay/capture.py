@@ -70,18 +70,22 @@ _NOT_JUDGED = frozenset({"bad_checksum", "malformed", "truncated", "not_ip", "to
 
 @dataclass
 class Digest:
-    """Events as a person wants them: alerts by rule, diversions one by one. ``add`` each line."""
+    """Events as a person wants them: alerts and anomalies by rule, diversions one by one. ``add`` each
+    line."""
 
     alerts: Counter[tuple[int, int, str]] = field(default_factory=Counter)
+    anomalies: Counter[tuple[int, int, str]] = field(default_factory=Counter)
     diversions: list[str] = field(default_factory=list)
     observed: int = 0
 
     def add(self, line: str) -> None:
         """Take an event in. Diversions beyond the first thousand are only counted."""
         event = json.loads(line)
-        if event["event_type"] == "alert":
-            alert = event["alert"]
-            self.alerts[alert["gid"], alert["signature_id"], alert["signature"]] += 1
+        kind = event["event_type"]
+        if kind in ("alert", "anomaly"):
+            told = event[kind]
+            counted = self.alerts if kind == "alert" else self.anomalies
+            counted[told["gid"], told["signature_id"], told["signature"]] += 1
             return
         own = event["securedirect"]
         if own["event"] == "observed":
@@ -105,6 +109,7 @@ class Digest:
             + (f"   ({summary['midstream']:,} from their middle on)" if summary["midstream"] else ""),
             f"requests     {counters.get('requests_inspected', 0):>9,}",
             f"alerts       {counters.get('alerts', 0):>9,}",
+            f"anomalies    {counters.get('anomalies', 0):>9,}",
             f"diversions   {diverted:>9,}"
             + (f"   ({self.observed:,} requests would have been diverted)" if self.observed else ""),
         ]
@@ -116,12 +121,13 @@ class Digest:
                 f"  {count:>9,}  {name.removeprefix('drop_').replace('_', ' ')}"
                 for name, count in sorted(ignored.items(), key=lambda item: -item[1])
             ]
-        if self.alerts:
-            lines += ["", "alerts by rule"]
-            lines += [
-                f"  {count:>9,}  {gid}:{sid}  {message}"
-                for (gid, sid, message), count in self.alerts.most_common()
-            ]
+        for title, found in (("alerts by rule", self.alerts), ("anomalies", self.anomalies)):
+            if found:
+                lines += ["", title]
+                lines += [
+                    f"  {count:>9,}  {gid}:{sid}  {message}"
+                    for (gid, sid, message), count in found.most_common()
+                ]
         if self.diversions:
             lines += ["", "would be diverted" if self.observed else "diverted"]
             lines += [f"  {line}" for line in self.diversions]

@@ -33,6 +33,7 @@ from securedirect.rules.model import (
     Rule,
     Size,
     SourceBit,
+    Transformed,
     buffer_of,
 )
 
@@ -173,7 +174,9 @@ def _unit(rule: Rule) -> str:
     if is_packet(rule) or rule.header.protocol in ("udp", "icmp"):
         return "packet"
     looks = any(
-        isinstance(test, Content | Pcre | IsDataAt | ByteTest | ByteJump | ByteExtract | Base64 | Size)
+        isinstance(
+            test, Content | Pcre | IsDataAt | ByteTest | ByteJump | ByteExtract | Base64 | Transformed | Size
+        )
         for test in rule.tests
     )
     if looks:

@@ -47,6 +47,8 @@ from securedirect.rules.model import (
     TcpFlags,
     TcpNumber,
     Test,
+    Transformed,
+    TransformStep,
     buffer_of,
 )
 from securedirect.rules.parser import IPV4
@@ -412,6 +414,17 @@ def _field(field: Field) -> dict[str, Any]:
     return entry
 
 
+def _step(step: TransformStep) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": step.name}
+    if step.key:
+        entry["key"] = step.key.hex()
+    if step.pattern:
+        entry["pattern"] = step.pattern
+    if step.name == "from_base64":
+        entry |= {"offset": step.offset, "bytes": step.size}
+    return entry
+
+
 def _option(test: Test, capture: bool = False) -> dict[str, Any]:
     match test:
         case Content():
@@ -489,6 +502,13 @@ def _option(test: Test, capture: bool = False) -> dict[str, Any]:
                 "relative": test.relative,
                 # All of them look into the decoded bytes, whatever the name.
                 "options": [{**_option(inner, capture), "buffer": "raw"} for inner in test.tests],
+            }
+        case Transformed():
+            return {
+                "kind": "transform",
+                "buffer": test.buffer,
+                "steps": [_step(step) for step in test.steps],
+                "options": [_option(inner, capture) for inner in test.tests],
             }
         case FlowBits():
             return {

@@ -49,6 +49,10 @@ def _line(option: dict[str, Any]) -> str:
         case "base64_decode":
             inner = "; ".join(_line({**one, "buffer": "decoded"}) for one in option["options"])
             return f"{buffer}: what stands there in base64 has {inner}"
+        case "transform":
+            inner = "; ".join(_line({**one, "buffer": "transformed"}) for one in option["options"])
+            steps = ", ".join(step["name"] for step in option["steps"])
+            return f"{buffer} after {steps} has {inner}"
         case "flowbits":
             names = (" or " if option["any"] else " and ").join(option["bits"])
             return f"connection: {option['command']} {names}"

@@ -10,7 +10,16 @@ import re
 from collections.abc import Callable
 from typing import Literal
 
-from securedirect.rules.model import Content, Dialect, Number, Operator, Option, Pcre, Test
+from securedirect.rules.model import (
+    Content,
+    Dialect,
+    Number,
+    Operator,
+    Option,
+    Pcre,
+    Test,
+    TransformStep,
+)
 from securedirect.rules.parser import fail
 
 BLANKS = " \t\r\n\f\v"
@@ -32,6 +41,11 @@ _RANGE = re.compile(r"(\d+)[ \t]*(<>|<=>)[ \t]*(\d+)\Z")
 
 
 DECODED = "base64_data"
+
+
+TRANSFORMED = "|"
+"""While a rule is read, its buffers with transformations are called ``buffer|number``, a number of
+``Reader.transforms``."""
 
 
 class Draft:
@@ -88,6 +102,7 @@ class Reader:
         self.tests: list[Draft | Test] = []
         self.last: Draft | None = None
         self.sticky = "raw"
+        self.transforms: list[tuple[TransformStep, ...]] = []
         self.sid = 0
         self.gid = 1
         self.rev = 0

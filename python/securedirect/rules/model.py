@@ -264,6 +264,27 @@ class Base64:
     tests: tuple[Test, ...]
 
 
+class TransformStep(NamedTuple):
+    """One of Suricata's transformations: ``key`` of xor, ``pattern`` of pcrexform, ``offset`` and ``size`` of
+    from_base64.
+    """
+
+    name: str
+    key: bytes = b""
+    pattern: str = ""
+    offset: int = 0
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transformed:
+    """``tests`` hold for what ``steps``, one after the other, make of the buffer."""
+
+    buffer: str
+    steps: tuple[TransformStep, ...]
+    tests: tuple[Test, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class FlowBits:
     """Bits of the connection: ``command`` set, unset, toggle, isset, isnotset; ``either``: one is enough."""
@@ -300,13 +321,13 @@ BufferTest = Content | Pcre | Size | IsDataAt
 PacketTest = TcpFlags | TcpNumber | HeaderTest | FragBits | IpOption | SameIp | StreamSize
 ByteOption = ByteTest | ByteJump | ByteExtract
 StateTest = FlowBits | SourceBit | Count
-Test = BufferTest | PacketTest | ByteOption | Base64 | StateTest
+Test = BufferTest | PacketTest | ByteOption | Base64 | Transformed | StateTest
 
 
 def buffer_of(test: Test) -> str:
     """The buffer that a test looks into, empty for one that looks into none."""
     match test:
-        case Content() | Pcre() | Size() | IsDataAt() | Base64():
+        case Content() | Pcre() | Size() | IsDataAt() | Base64() | Transformed():
             return "" if isinstance(test, Size) and test.kind == "dsize" else test.buffer
         case ByteTest() | ByteJump() | ByteExtract():
             return test.field.buffer

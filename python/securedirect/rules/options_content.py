@@ -205,13 +205,6 @@ def _sticky(reader: Reader, option: Option) -> None:
     reader.sticky = vocabulary.STICKY[option.name]
 
 
-def _url_decode(reader: Reader, option: Option) -> None:
-    if reader.dialect == "suricata" and reader.sticky == "http_client_body":
-        reader.sticky = "http_client_body_decoded"
-    else:
-        reader.unsupported[f"url_decode of {reader.sticky}"] = None
-
-
 def _snort3_only_sticky(reader: Reader, option: Option) -> None:
     _snort3_sticky(reader, option, vocabulary.STICKY_SNORT3[option.name])
 
@@ -369,5 +362,4 @@ HANDLERS: dict[str, Handler] = {
     "bufferlen": _bufferlen,
     "dsize": _dsize,
     "isdataat": _isdataat,
-    "url_decode": _url_decode,
 }

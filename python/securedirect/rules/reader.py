@@ -4,7 +4,8 @@
 A wrong value is a ``ConfigError`` (column = offset + 1); an option that this version cannot judge, or one
 that concerns traffic SecureDirect never sees, is noted in the rule. Syntax that has only one meaning is
 taken in every dialect (``http.uri`` in a Snort file); what means different things is read as the dialect
-says. The options themselves: ``options_content``, ``options_bytes``, ``options_state``.
+says. The options themselves: ``options_content``, ``options_transform``, ``options_bytes``,
+``options_state``.
 """
 
 from __future__ import annotations
@@ -14,10 +15,17 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import cast
 
-from securedirect.rules import options_bytes, options_content, options_state, vocabulary
+from securedirect.rules import (
+    options_bytes,
+    options_content,
+    options_state,
+    options_transform,
+    vocabulary,
+)
 from securedirect.rules.draft import (
     BLANKS,
     DECODED,
+    TRANSFORMED,
     Draft,
     Handler,
     Reader,
@@ -26,7 +34,23 @@ from securedirect.rules.draft import (
     read_number,
 )
 from securedirect.rules.lexer import as_text
-from securedirect.rules.model import Base64, Dialect, Option, ParsedRule, Rule, Test, buffer_of
+from securedirect.rules.model import (
+    Base64,
+    ByteExtract,
+    ByteJump,
+    ByteTest,
+    Content,
+    Dialect,
+    IsDataAt,
+    Option,
+    ParsedRule,
+    Pcre,
+    Rule,
+    Size,
+    Test,
+    Transformed,
+    buffer_of,
+)
 from securedirect.rules.parser import fail
 
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -47,6 +71,8 @@ def read_rule(parsed: ParsedRule, dialect: Dialect) -> Rule:
     if not reader.sid:
         fail(0, "the rule has no sid", "give each rule a number of its own: sid:1000001;")
     tests = _nested([test.freeze() if isinstance(test, Draft) else test for test in reader.tests])
+    if reader.transforms:
+        tests = _transformed(reader, tests)
     return Rule(
         header=parsed.header,
         dialect=dialect,
@@ -86,6 +112,37 @@ def _nested(tests: list[Test]) -> tuple[Test, ...]:
             continue
         kept.append(test)
     return tuple(kept)
+
+
+def _looking_into(test: Test, buffer: str) -> Test:
+    match test:
+        case ByteTest() | ByteJump() | ByteExtract():
+            return replace(test, field=replace(test.field, buffer=buffer))
+        case Content() | Pcre() | Size() | IsDataAt() | Base64():
+            return replace(test, buffer=buffer)
+        case _:
+            return test
+
+
+def _transformed(reader: Reader, tests: tuple[Test, ...]) -> tuple[Test, ...]:
+    """What looks into one transformed buffer is one test, at the place of the first."""
+    kept: dict[str | int, Test | list[Test]] = {}
+    for number, test in enumerate(tests):
+        buffer = buffer_of(test)
+        if TRANSFORMED in buffer:
+            found = kept.setdefault(buffer, [])
+            assert isinstance(found, list)
+            found.append(_looking_into(test, buffer.partition(TRANSFORMED)[0]))
+        else:
+            kept[number] = test
+    made: list[Test] = []
+    for name, one in kept.items():
+        if isinstance(one, list):
+            buffer, _, index = str(name).partition(TRANSFORMED)
+            made.append(Transformed(buffer, reader.transforms[int(index)], tuple(one)))
+        else:
+            made.append(one)
+    return tuple(made)
 
 
 def _msg(reader: Reader, option: Option) -> None:
@@ -155,6 +212,7 @@ HANDLERS: dict[str, Handler] = {
     **options_content.HANDLERS,
     **options_bytes.HANDLERS,
     **options_state.HANDLERS,
+    **options_transform.HANDLERS,
     "msg": _msg,
     "sid": _sid,
     "gid": _gid,

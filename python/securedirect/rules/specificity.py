@@ -35,9 +35,20 @@ try:  # its name from Python 3.11 on
 except ImportError:  # pragma: no cover
     import sre_parse as sre
 
+from securedirect.rules.model import (
+    Base64,
+    ByteTest,
+    Content,
+    IsDataAt,
+    Pcre,
+    Rule,
+    Size,
+    Test,
+    Transformed,
+)
+
 if TYPE_CHECKING:
     from securedirect.rules.standing import Standing
-from securedirect.rules.model import Base64, ByteTest, Content, IsDataAt, Pcre, Rule, Size, Test
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0 !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\n\x00\x80"
 """Letters without case, one for all digits, marks, line feed, one for control characters, one for 8-bit
@@ -351,7 +362,7 @@ def _others(tests: Sequence[Test]) -> Iterable[tuple[str, float]]:
                 yield "length", 3.0
             case ByteTest():
                 yield "number", 1.0
-            case Base64():
+            case Base64() | Transformed():
                 yield from (part for part in (*_contents(test.tests), *_expressions(test.tests)))
 
 

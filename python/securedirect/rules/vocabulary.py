@@ -131,14 +131,7 @@ UNSUPPORTED = {
         "IP and TCP header tests",
     ),
     **dict.fromkeys("stream_reassemble stream-event decode-event engine-event".split(), "stream state tests"),
-    **dict.fromkeys(
-        """
-    to_lowercase to_uppercase dotprefix strip_whitespace compress_whitespace to_md5
-    to_sha1 to_sha256 pcrexform xor header_lowercase strip_pseudo_headers domain tld from_base64
-    luaxform
-    """.split(),
-        "transformations",
-    ),
+    **dict.fromkeys("domain tld luaxform gunzip zlib_deflate subslice".split(), "transformations"),
     **dict.fromkeys(
         """
     app-layer-event app-layer-protocol flowint dataset datarep lua luajit requires
@@ -217,7 +210,9 @@ ONLY_IN: dict[str, frozenset[str]] = {
     **dict.fromkeys(("uricontent", "urilen", "threshold"), _SNORT2 | _SURICATA),
     **dict.fromkeys(
         """
-    noalert startswith endswith bsize xbits hostbits url_decode app-layer-protocol tcp.flags tcp.ack tcp.seq
+    noalert startswith endswith bsize xbits hostbits url_decode to_lowercase to_uppercase dotprefix
+    strip_whitespace compress_whitespace to_md5 to_sha1 to_sha256 pcrexform xor header_lowercase
+    strip_pseudo_headers from_base64 app-layer-protocol tcp.flags tcp.ack tcp.seq
     tcp.window
     """.split(),
         _SURICATA,

@@ -52,6 +52,13 @@ def test_each_request_counts_once_for_a_rule():
     assert found[0].example == "GET /1\\x1b[31m (host shop.example)", "nothing that a terminal would obey"
 
 
+def test_what_is_odd_is_counted_like_what_is_told():
+    anomaly = {"type": "applayer", "event": "CONNECT", "gid": 1000000, "signature_id": 65, "signature": "odd"}
+    line = {"event_type": "anomaly", "src_ip": "192.0.2.1", "anomaly": anomaly}
+    found, wrong = summarise([json.dumps(line).encode()])
+    assert (wrong, [(s.gid, s.sid, s.signature, s.alerted) for s in found]) == (0, [(1000000, 65, "odd", 1)])
+
+
 def test_services_apart():
     found, _ = summarise([alert(1, service="shop"), alert(1, service="blog")])
     assert {(one.service, one.requests) for one in found} == {("shop", 1), ("blog", 1)}

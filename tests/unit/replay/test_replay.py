@@ -91,6 +91,27 @@ def test_ports_dialects_and_several_rule_files(tmp_path: Path, rules: Path) -> N
     assert {e["alert"]["signature_id"] for e in events(text) if e["event_type"] == "alert"} == {886, 887}
 
 
+def test_what_is_only_odd_is_no_alert(tmp_path: Path, rules: Path) -> None:
+    odd = b"GET /%255c HTTP/1.1\r\nHost: a\r\n\r\n"
+    ambiguous = b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n"
+    capture = write(tmp_path / "a.pcap", connection([odd, ambiguous]))
+    told = events(run("replay", capture, "--rules", rules, "--json")[1])
+    anomaly, alert, diversion = told
+    assert anomaly["event_type"] == "anomaly" and "alert" not in anomaly
+    found = anomaly["anomaly"]
+    assert (found["type"], found["event"], found["layer"]) == ("applayer", "DOUBLE_ENCODING", "proto_parser")
+    assert (found["gid"], found["signature_id"]) == (1000000, 26)
+    assert anomaly["http"]["url"] == "/%255c"
+    assert (alert["event_type"], alert["alert"]["signature_id"], alert["alert"]["action"]) == (
+        "alert",
+        2,
+        "blocked",
+    )
+    assert diversion["securedirect"]["sid"] == 2
+    words = [line.split() for line in run("replay", capture, "--rules", rules)[1].splitlines()]
+    assert ["alerts", "1"] in words and ["anomalies", "1"] in words
+
+
 def test_what_is_no_capture_is_said(tmp_path: Path, rules: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for path, said in ((tmp_path / "none.pcap", "No such file"), (rules, "no pcap file")):
         with pytest.raises(SystemExit) as ended:

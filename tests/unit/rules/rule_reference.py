@@ -91,7 +91,7 @@ def _from(options: Options, index: int, data: bytes, cursor: int) -> bool:
         value = option["value"]
         there = cursor + value <= len(data) if option["relative"] else value < len(data)
         ends = [cursor] if there != option["negated"] else []
-    elif kind.startswith(("byte_", "base64_")) or kind in ("flowbits", "xbits", "count"):
+    elif kind.startswith(("byte_", "base64_")) or kind in ("flowbits", "xbits", "count", "transform"):
         ends = [cursor]  # taken as holding: tests/rules says what these mean
     else:
         raise NotImplementedError(kind)

@@ -73,6 +73,7 @@ impl Core {
                 message: score::MESSAGE.to_owned(),
                 category: "Policy".to_owned(),
                 priority: 1,
+                anomaly: None,
             });
             self.alert(c, signature.clone(), place, true, false, http, host);
             decided = Some((Reason::Rule(signature), place));
@@ -95,7 +96,7 @@ impl Core {
         host: &mut H,
     ) {
         let observe = self.config.services[c.service].observe;
-        host.count(Counter::AlertsRaised, 1);
+        host.count(if signature.anomaly.is_some() { Counter::AnomaliesFound } else { Counter::AlertsRaised }, 1);
         host.event(Event::Alert {
             flow: self.name(c),
             signature,

@@ -508,6 +508,7 @@ impl Judge {
                     r.deep = true;
                     r.data.clear();
                 }
+                Step::Tunnel if r.transaction.awaits_headers() => break,
                 Step::Tunnel => {
                     r.tunnel = true;
                     r.data = Vec::new();

@@ -179,6 +179,7 @@ struct Replay<'a> {
     fragments: Fragments,
     judge: Judge,
     alerts: u64,
+    anomalies: u64,
     engines: BTreeMap<u16, Engine>,
     keys: HashMap<Key, u32>,
     synthetic: HashMap<IpAddr, u32>,
@@ -202,6 +203,7 @@ impl Replay<'_> {
             forgiven,
             fragments: Fragments::default(),
             alerts: 0,
+            anomalies: 0,
             engines: BTreeMap::new(),
             keys: HashMap::new(),
             synthetic: HashMap::new(),
@@ -486,7 +488,8 @@ impl Replay<'_> {
     /// Pass on what has been said; false when nobody listens any more.
     fn tell(&mut self, emit: &mut Emit<'_>) -> bool {
         for alert in std::mem::take(&mut self.judge.alerts) {
-            self.alerts += 1;
+            let odd = Signature::of(self.rules.capture.rule(alert.rule)).anomaly.is_some();
+            *(if odd { &mut self.anomalies } else { &mut self.alerts }) += 1;
             if !emit(&self.alert(alert)) {
                 return false;
             }
@@ -578,6 +581,7 @@ impl Replay<'_> {
             }
         }
         self.summary.counters.insert(NAMES[Counter::AlertsRaised as usize], self.alerts);
+        self.summary.counters.insert(NAMES[Counter::AnomaliesFound as usize], self.anomalies);
         self.summary
     }
 }

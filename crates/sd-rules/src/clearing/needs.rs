@@ -3,8 +3,9 @@
 
 use super::literals;
 use super::text::{bits, fold, shortened};
-use crate::document::{Comparison, Content, Dialect, Number, Operator, Pcre, Rule, RuleOption, Scope};
+use crate::document::{Comparison, Content, Dialect, Number, Operator, Pcre, Rule, RuleOption, Scope, TransformStep};
 use crate::packet::FlagsTest;
+use crate::transform::untransformed;
 use crate::Buffer;
 
 /// More alternatives than this are no use.
@@ -72,6 +73,7 @@ impl Need {
             let found = match option {
                 RuleOption::Content(content) => of_content(rule, content),
                 RuleOption::Pcre(pcre) if !pcre.negated => of_pcre(rule.dialect, pcre),
+                RuleOption::Transform { buffer, steps, options } => of_transformed(rule, *buffer, steps, options),
                 RuleOption::Flags { set, mode, mask } if packet => match FlagsTest::new(set, mode, mask) {
                     Ok(test) if !FLAGS.iter().any(|flags| test.holds(*flags)) => return Need::Never,
                     _ => continue,
@@ -149,6 +151,22 @@ fn shape(buffer: Buffer) -> Shape {
         | Buffer::HttpFileName
         | Buffer::HttpFileData => Shape::Absent,
     }
+}
+
+/// The best of the contents that can be looked for in the buffer itself.
+fn of_transformed(rule: &Rule, buffer: Buffer, steps: &[TransformStep], options: &[RuleOption]) -> Found {
+    let mut best = Found::Nothing;
+    for option in options {
+        let RuleOption::Content(content) = option else { continue };
+        let Some(content) = untransformed(steps, content) else { continue };
+        match (of_content(rule, &Content { buffer, ..content }), &best) {
+            (Found::Impossible, _) => return Found::Impossible,
+            (Found::Choice(new), Found::Choice(old)) if new.bits <= old.bits => {}
+            (Found::Choice(new), _) => best = Found::Choice(new),
+            (Found::Nothing, _) => {}
+        }
+    }
+    best
 }
 
 fn of_content(rule: &Rule, content: &Content) -> Found {

@@ -20,6 +20,11 @@ macro_rules! decoders {
             /// All of them with sid, default action (None: counted, not reported) and message, in order.
             pub const TABLE: &'static [(Decoder, u32, Option<Action>, &'static str)] =
                 &[$((Decoder::$name, $sid, $action, $msg)),*];
+
+            /// Its name, in Rust's way of writing it.
+            fn word(self) -> &'static str {
+                match self { $(Decoder::$name => stringify!($name)),* }
+            }
         }
     };
 }
@@ -111,6 +116,27 @@ impl Decoder {
         1 << self as u8
     }
 
+    /// What an event of it is called, as Suricata writes such names: `DOUBLE_ENCODING`.
+    pub fn event(self) -> String {
+        let mut name = String::new();
+        for letter in self.word().chars() {
+            if letter.is_ascii_uppercase() && !name.is_empty() {
+                name.push('_');
+            }
+            name.push(letter.to_ascii_uppercase());
+        }
+        name
+    }
+
+    /// Who found it, in an event.
+    pub fn layer(self) -> &'static str {
+        match self {
+            Decoder::NotHttp | Decoder::Http2Preface => "proto_detect",
+            Decoder::MatchBound | Decoder::PcreBound | Decoder::WorkBound => "matcher",
+            _ => "proto_parser",
+        }
+    }
+
     /// By its number.
     pub fn of_sid(sid: u32) -> Option<Decoder> {
         Decoder::TABLE.iter().find(|row| row.1 == sid).map(|row| row.0)
@@ -128,5 +154,6 @@ mod tests {
             assert_eq!(Decoder::TABLE.iter().filter(|row| row.1 == *sid).count(), 1);
         }
         assert!(Decoder::TABLE.len() <= 128, "the set of found oddities is one word");
+        assert_eq!(Decoder::OverlongUtf8.event(), "OVERLONG_UTF8");
     }
 }

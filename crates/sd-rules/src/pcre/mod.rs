@@ -8,12 +8,14 @@
 mod automaton;
 mod backtracking;
 mod bits;
+mod capture;
 mod translate;
 
 use regex_syntax::hir::Hir;
 
 use self::automaton::Linear;
 use self::backtracking::Backtracking;
+pub use self::capture::Capture;
 use self::translate::translate;
 use crate::document::PcreFlags;
 

@@ -102,6 +102,8 @@ class Reader:
         self.tests: list[Draft | Test] = []
         self.last: Draft | None = None
         self.sticky = "raw"
+        self.before = ""
+        """The option in front of the one that is read."""
         self.transforms: list[tuple[TransformStep, ...]] = []
         self.sid = 0
         self.gid = 1

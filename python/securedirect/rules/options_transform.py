@@ -23,11 +23,10 @@ _PLAIN = """
 
 
 def _add(reader: Reader, option: Option, step: TransformStep) -> None:
-    before = next((one.name for one in reversed(reader.options) if one.at < option.at), "")
+    before = reader.before
     if before not in HANDLERS and before not in vocabulary.STICKY:
         if not before or before in options_content.HANDLERS:
-            hint = "write http.uri; to_lowercase; before the content"
-            fail(option.at, f"{option.name} follows no buffer", hint)
+            reader.unsupported[f"{option.name} that follows no buffer"] = None
         return  # a buffer of another protocol
     buffer, _, number = reader.sticky.partition(TRANSFORMED)
     if buffer == "raw":

@@ -68,6 +68,7 @@ def read_rule(parsed: ParsedRule, dialect: Dialect) -> Rule:
             handler(reader, option)
         else:
             _other(reader, option)
+        reader.before = option.name
     if not reader.sid:
         fail(0, "the rule has no sid", "give each rule a number of its own: sid:1000001;")
     tests = _nested([test.freeze() if isinstance(test, Draft) else test for test in reader.tests])

@@ -358,7 +358,7 @@ NOT_LOADED = [
     (ALL, 'dsize:0; content:!"x";', "not_applicable", "segments without payload"),
     (OLD, 'dsize:>5; content:"x"; http_uri;', "unsupported", "HTTP buffers together"),
     (("suricata",), 'http.host; tld; content:".x";', "unsupported", "tld"),
-    (("suricata",), 'http.host; content:"a"; dotprefix; content:"x";', "broken", "follows no buffer"),
+    (("suricata",), 'http.host; content:"a"; dotprefix; content:"x";', "unsupported", "follows no buffer"),
     (("suricata",), 'http.host; xor:"0g"; content:"x";', "broken", "no key in hexadecimal"),
     (("suricata",), 'pkt_data; to_md5; content:"x";', "unsupported", "to_md5 of raw bytes"),
     (("snort3",), 'http_header:field x-own; content:"x";', "unsupported", "http_header:field x-own"),

@@ -28,6 +28,7 @@
 #define SD_NEVER 0xffffff    /* steps of a lane that has nothing to walk */
 
 #define SD_MISSED 512 /* lines of a request: SD_CLEAR_LONGEST / SD_CLEAR_LINE; a power of two */
+#define SD_TRAVELLED 256
 #define SD_LINES 1024 /* that a CPU remembers; a power of two */
 #define SD_LINE_SHORTEST 8
 #define SD_LINE_LONGEST 240
@@ -44,6 +45,7 @@ struct sd_clearing {
 	__u8 classes[SD_SERVICES][256];
 	__u64 seal_mix; /* odd, and secret like the next: keys of the hashes of cleared requests */
 	__u64 seal_key[SD_CLEAR_LONGEST / 8];
+	__u64 travelled[SD_TRAVELLED][2]; /* the inspector's: reason and count */
 };
 
 struct sd_automata {

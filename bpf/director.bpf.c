@@ -169,7 +169,7 @@ static __always_inline int travels(__u32 why)
  * the first one's answer has begun, so that nothing else is ever repeated.
  */
 static __always_inline int clear_request(struct xdp_md *ctx, const struct sd_config *cfg, struct packet *p,
-					 struct sd_flow *f, __u64 owner)
+					 struct sd_flow *f, __u64 owner, __u32 *meta_flags)
 {
 	const __u64 wanted = SD_FLAG_ESTABLISHED;
 	const __u64 busy = SD_FLAG_CLOSED | SD_FLAG_DIVERTED | SD_FLAG_MOVING | SD_FLAG_SILENT | SD_FLAG_MIDSTREAM |
@@ -196,8 +196,12 @@ static __always_inline int clear_request(struct xdp_md *ctx, const struct sd_con
 	sum = (__u64)p->ip->saddr + p->ip->daddr + bpf_htonl(IPPROTO_TCP << 16 | (p->tcp_length + p->payload));
 	sum += sd_sum(p->tcp, p->end, p->tcp_length / 4, 8);
 	verdict = sd_judge(ctx, sizeof(struct ethhdr) + sizeof(struct iphdr) + p->tcp_length, p->payload, p->service);
+	if (verdict == SD_NOT_CLEARED) {
+		*meta_flags |= SD_META_JUDGED;
+		return travels(SD_C_TRAVEL_REQUEST);
+	}
 	if (verdict != SD_CLEARED)
-		return travels(verdict == SD_CLEARING_OFF ? SD_C_TRAVEL_OFF : SD_C_TRAVEL_REQUEST);
+		return travels(SD_C_TRAVEL_OFF);
 	if (sd_fold(sum + s->sum) != 0xffff)
 		return travels(SD_C_TRAVEL_SEGMENT);
 	if (marked_source(p->ip->saddr, p->now))
@@ -220,7 +224,7 @@ static __always_inline int clear_request(struct xdp_md *ctx, const struct sd_con
 #else
 
 static __always_inline int clear_request(struct xdp_md *ctx, const struct sd_config *cfg, struct packet *p,
-					 struct sd_flow *f, __u64 owner)
+					 struct sd_flow *f, __u64 owner, __u32 *meta_flags)
 {
 	return -1;
 }
@@ -315,12 +319,14 @@ static __always_inline int service_packet(struct xdp_md *ctx, struct sd_config *
 		if (!(flags & SD_TCP_ACK) || (flags & SD_TCP_RST))
 			return drop(SD_C_DROP_BAD_FLAGS);
 		if (cfg->flags & SD_CONFIG_INSPECT) {
-			int done = clear_request(ctx, cfg, p, f, owner);
+			__u32 meta_flags = 0;
+			int done = clear_request(ctx, cfg, p, f, owner, &meta_flags);
 
 			if (done >= 0)
 				return done;
-			return to_inspector(ctx, cfg, p, f, index * SD_WAYS + way,
-					    marked_source(p->ip->saddr, p->now) ? SD_META_MARKED : 0);
+			if (marked_source(p->ip->saddr, p->now))
+				meta_flags |= SD_META_MARKED;
+			return to_inspector(ctx, cfg, p, f, index * SD_WAYS + way, meta_flags);
 		}
 		WRITE_ONCE(f->stream, (__u64)(seq + p->payload) << 32 | (seq + p->payload));
 		return to_server(cfg, p, f);

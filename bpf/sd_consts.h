@@ -2,7 +2,7 @@
 /* Numbers that the kernel programs and crates/sd-io/src/abi.rs must agree on. */
 #pragma once
 
-#define SD_ABI_VERSION 5
+#define SD_ABI_VERSION 6
 
 /* Flow table: a set-associative array; see struct sd_bucket. */
 #define SD_WAYS 8
@@ -48,6 +48,7 @@
 
 /* sd_meta.flags */
 #define SD_META_MARKED 0x01 /* the source is marked as an attacker */
+#define SD_META_JUDGED 0x02 /* it is a request that was not cleared for what it is */
 #define SD_META_MAGIC 0x5344
 
 #define SD_HALF_OPEN_NS (30ULL * 1000000000ULL)

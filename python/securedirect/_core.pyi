@@ -74,6 +74,9 @@ class Director:
     def detach(self) -> None:
         """Detach from the interface and remove the pins. Idempotent."""
 
+    def travelled(self) -> tuple[int, list[tuple[int, str, int, int]]]:
+        """Requests that were not cleared and looked at; (service, reason, sid or 0, count) of them."""
+
     def counters(self) -> dict[str, int]:
         """All counters by name; a packet that was dropped is in exactly one ``drop_<reason>``."""
 

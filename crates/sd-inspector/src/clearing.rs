@@ -9,6 +9,8 @@ use sd_rules::clearing::{Refused, Tables, Why};
 use sd_rules::{Decoder, Limits, PacketFacts, RuleId, RuleSet, RuleState, Scratch, Step, Transaction};
 use serde_json::{json, Value};
 
+use crate::reload::Slot;
+
 /// The kernel runs a program on what fits into a page, without its headroom and tail, and is an Ethernet frame.
 const TEST_RUN: std::ops::Range<usize> = 14..3000;
 
@@ -18,7 +20,8 @@ fn automaton(tables: &Tables) -> Automaton<'_> {
 }
 
 /// Clear by these rules from now on; for each service what became of it.
-pub fn install(shared: &SharedClearing, rules: &[Arc<RuleSet>]) -> Value {
+pub fn install(shared: &SharedClearing, slot: &Slot) -> Value {
+    let (_, rules) = slot.current();
     let mut left = CLEAR_ENTRIES;
     let tables: Vec<Result<Tables, Refused>> = rules
         .iter()
@@ -38,7 +41,9 @@ pub fn install(shared: &SharedClearing, rules: &[Arc<RuleSet>]) -> Value {
                 "rules": open(rules, refused)}),
         }
     });
-    said.collect()
+    let said = said.collect();
+    slot.know(tables.into_iter().zip(rules).map(|(tables, rules)| Some((tables.ok()?, rules))).collect());
+    said
 }
 
 /// The sids of the rules that nothing can be looked for by.

@@ -10,10 +10,11 @@ pub mod eve;
 mod queue;
 mod reload;
 pub mod replay;
+pub mod travelled;
 
 use sd_engine::counter::Counter;
 use sd_engine::{Config as EngineConfig, Method, Service as EngineService};
-use sd_io::clearing::SharedClearing;
+use sd_io::clearing::{SharedClearing, Travelled};
 use sd_io::shared::{Attackers, SharedBackends, SharedConfig, SharedCounters, SharedFlows};
 use sd_io::xsk::Xsk;
 use sd_rules::RuleSet;
@@ -129,7 +130,7 @@ pub fn run(
         }
         _ => None,
     };
-    let cleared = tables.as_ref().map(|tables| clearing::install(tables, &slot.current().1));
+    let cleared = tables.as_ref().map(|tables| clearing::install(tables, &slot));
     let shared = queue::Shared {
         flows: Arc::new(SharedFlows::open(map("flows")?).map_err(text)?),
         backends: Arc::new(SharedBackends::open(map("backends")?).map_err(text)?),
@@ -138,6 +139,10 @@ pub fn run(
         attackers: Arc::new(Attackers::open(map("attackers")?).map_err(text)?),
         expiry_ns: (config.attacker_expiry * 1e9) as u64,
         tables: tables.clone(),
+        travelled: match maps.get("clearing") {
+            Some(control) if tables.is_some() => Some(Arc::new(Travelled::open(control.as_fd()).map_err(text)?)),
+            _ => None,
+        },
         state: Arc::new(sd_rules::RuleState::new(sd_engine::RULE_STATE)),
     };
     let engine = EngineConfig {

@@ -3,13 +3,14 @@
 
 use crate::eve::Stamped;
 use crate::reload::Slot;
+use crate::travelled;
 use sd_engine::counter::Counter;
 use sd_engine::event::Event;
 use sd_engine::host::{Backend, Diversion, Facts, Host, Meta, OPT_SACK, OPT_TIMESTAMPS, OPT_WSCALE};
 use sd_engine::packet::MAX_FRAME;
 use sd_engine::{Config, Disposition, Engine};
 use sd_io::abi;
-use sd_io::clearing::SharedClearing;
+use sd_io::clearing::{SharedClearing, Travelled};
 use sd_io::shared::{Attackers, SharedBackends, SharedConfig, SharedCounters, SharedFlows};
 use sd_io::xsk::Xsk;
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -33,6 +34,8 @@ pub struct Shared {
     pub expiry_ns: u64,
     /// By which XDP clears, if it can.
     pub tables: Option<Arc<SharedClearing>>,
+    /// Why it did not.
+    pub travelled: Option<Arc<Travelled>>,
     /// What rules remember of sources, all queues together.
     pub state: Arc<sd_rules::RuleState>,
 }
@@ -81,8 +84,10 @@ pub fn run(xsk: Xsk, shared: &Shared, config: Config, slot: &Slot, events: SyncS
             host.xsk.wait(wait.min(IDLE_MS) as i32);
             continue;
         }
+        let mut looked = false;
         for mut frame in batch.drain(..) {
-            let Some(meta) = read_meta(&host.xsk.meta(&frame)) else {
+            let raw = host.xsk.meta(&frame);
+            let Some(meta) = read_meta(&raw) else {
                 shared.counters.add(Counter::DropMalformed as usize, 1);
                 host.xsk.release(frame);
                 continue;
@@ -91,6 +96,10 @@ pub fn run(xsk: Xsk, shared: &Shared, config: Config, slot: &Slot, events: SyncS
             let bytes = host.xsk.bytes(&frame);
             let length = bytes.len().min(FRAME_MAX);
             copy[..length].copy_from_slice(&bytes[..length]);
+            if let (false, true, Some(travelled)) = (looked, judged(&raw), &shared.travelled) {
+                looked = true;
+                travelled::look(travelled, &slot.known(), &copy[..length], |port| shared.config.service(port));
+            }
             match engine.on_packet(now, meta, &copy[..length], &mut host) {
                 Disposition::Transmit(length) => {
                     host.xsk.bytes_mut(&frame)[6..12].copy_from_slice(&own_mac);
@@ -118,6 +127,11 @@ fn read_meta(raw: &[u8; 16]) -> Option<Meta> {
         generation: half(8),
         marked: half(10) & abi::META_MARKED != 0,
     })
+}
+
+/// A request that XDP did not clear for what it is.
+fn judged(raw: &[u8; 16]) -> bool {
+    u16::from_ne_bytes([raw[10], raw[11]]) & abi::META_JUDGED != 0
 }
 
 /// Not secret to the kernel, but to the network: std's per-process hash keys.

@@ -7,6 +7,7 @@
 //! that it works in the sandbox.
 
 use crate::clearing;
+use crate::travelled::Known;
 use sd_io::clearing::SharedClearing;
 use sd_rules::RuleSet;
 use serde_json::{json, Value};
@@ -26,11 +27,12 @@ pub type Sets = Vec<Arc<RuleSet>>;
 pub struct Slot {
     generation: AtomicU64,
     rules: Mutex<Sets>,
+    known: Mutex<Arc<Known>>,
 }
 
 impl Slot {
     pub fn new(rules: Sets) -> Slot {
-        Slot { generation: AtomicU64::new(1), rules: Mutex::new(rules) }
+        Slot { generation: AtomicU64::new(1), rules: Mutex::new(rules), known: Mutex::default() }
     }
 
     pub fn generation(&self) -> u64 {
@@ -41,6 +43,15 @@ impl Slot {
     pub fn current(&self) -> (u64, Sets) {
         let number = self.generation();
         (number, self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// By what the kernel clears.
+    pub fn known(&self) -> Arc<Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn know(&self, known: Known) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
     }
 
     fn replace(&self, new: Sets) {
@@ -101,7 +112,7 @@ fn accept(document: Vec<u8>, slot: &Slot, tables: Option<&SharedClearing>) -> Va
                 tables.install(&[]);
             }
             slot.replace(rules);
-            let cleared = tables.map(|tables| clearing::install(tables, &slot.current().1));
+            let cleared = tables.map(|tables| clearing::install(tables, slot));
             json!({"ok": true, "rules": count, "left_out": left_out, "clearing": cleared, "ms": began.elapsed().as_millis() as u64})
         }
         Err(error) => json!({"ok": false, "error": error}),

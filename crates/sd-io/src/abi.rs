@@ -6,7 +6,7 @@
 use std::mem::{offset_of, size_of};
 
 /// Value of `sd_config.abi_version`.
-pub const ABI_VERSION: u32 = 5;
+pub const ABI_VERSION: u32 = 6;
 
 /// Flows in one bucket of the flow table.
 pub const WAYS: u32 = 8;
@@ -75,6 +75,8 @@ pub const CONFIG_INSPECT: u32 = 0x02;
 
 /// The packet's source is a marked attacker.
 pub const META_MARKED: u16 = 0x01;
+/// It is a request that XDP did not clear for what it is.
+pub const META_JUDGED: u16 = 0x02;
 /// Value of `sd_meta.magic`.
 pub const META_MAGIC: u16 = 0x5344;
 
@@ -90,6 +92,8 @@ pub const CLEAR_ENTRIES: usize = 1 << 22;
 
 /// Bytes of the longest request that is cleared.
 pub const CLEAR_LONGEST: usize = 2048;
+/// Reasons that are counted.
+pub const TRAVELLED: usize = 256;
 /// Bytes that its hash takes at a time.
 pub const CLEAR_STRIDE: usize = 32;
 
@@ -104,6 +108,7 @@ pub struct Clearing {
     pub classes: [[u8; 256]; SERVICES],
     pub seal_mix: u64,
     pub seal_key: [u64; CLEAR_LONGEST / 8],
+    pub travelled: [[u64; 2]; TRAVELLED],
 }
 
 /// `struct sd_service`
@@ -428,6 +433,7 @@ mod tests {
             ("SD_CONFIG_READY", u64::from(CONFIG_READY)),
             ("SD_CONFIG_INSPECT", u64::from(CONFIG_INSPECT)),
             ("SD_META_MARKED", u64::from(META_MARKED)),
+            ("SD_META_JUDGED", u64::from(META_JUDGED)),
             ("SD_META_MAGIC", u64::from(META_MAGIC)),
             ("SD_ADOPT_KIND", u64::from(ADOPT_KIND)),
             ("SD_ADOPT_EXID", u64::from(ADOPT_EXID)),

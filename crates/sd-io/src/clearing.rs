@@ -3,7 +3,7 @@
 
 use std::mem::offset_of;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{fence, Ordering};
+use std::sync::atomic::{fence, AtomicU64, Ordering};
 use std::time::Duration;
 
 use libbpf_rs::{MapCore, Object, ProgramInput};
@@ -122,6 +122,53 @@ impl SharedClearing {
         if let Some(place) = self.control.u64(offset_of!(Clearing, not_before)) {
             place.fetch_max(ns, Ordering::SeqCst);
         }
+    }
+}
+
+/// Why requests were not cleared, and how often: counted by the inspector, beside the tables. The first two places are for
+/// all and for those that found no place.
+#[derive(Debug)]
+pub struct Travelled(Mapping);
+
+impl Travelled {
+    /// Share the map "clearing" behind this descriptor, which may be closed afterwards.
+    pub fn open(clearing: BorrowedFd<'_>) -> Result<Self> {
+        Ok(Self(share(clearing, "clearing", size_of::<Clearing>(), true)?.0))
+    }
+
+    fn place(&self, n: usize, field: usize) -> Option<&AtomicU64> {
+        self.0.u64(offset_of!(Clearing, travelled) + (n % abi::TRAVELLED) * 16 + field * 8)
+    }
+
+    fn count(&self, n: usize) {
+        if let Some(count) = self.place(n, 1) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// One request travelled for these reasons (not 0).
+    pub fn add(&self, reasons: impl Iterator<Item = u64>) {
+        self.count(0);
+        for reason in reasons {
+            self.count(self.place_of(reason).unwrap_or(1));
+        }
+    }
+
+    fn place_of(&self, reason: u64) -> Option<usize> {
+        let first = (reason.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize;
+        (0..8).map(|n| 2 + first.wrapping_add(n) % (abi::TRAVELLED - 2)).find(|n| {
+            self.place(*n, 0).is_some_and(|key| {
+                let taken = key.compare_exchange(0, reason, Ordering::Relaxed, Ordering::Relaxed);
+                taken.is_ok() || taken == Err(reason)
+            })
+        })
+    }
+
+    /// How many requests, and each reason with its count.
+    pub fn list(&self) -> (u64, Vec<(u64, u64)>) {
+        let read = |n: usize, field: usize| self.place(n, field).map_or(0, |place| place.load(Ordering::Relaxed));
+        let reasons = (2..abi::TRAVELLED).map(|n| (read(n, 0), read(n, 1))).filter(|(reason, _)| *reason != 0);
+        (read(0, 1), reasons.collect())
     }
 }
 

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use libbpf_rs::{MapCore, Object, ProgramInput};
 
 use crate::abi;
-use crate::clearing::SharedClearing;
+use crate::clearing::{SharedClearing, Travelled};
 use crate::error::{Error, Result};
 use crate::map::{self, Elements, Info};
 use crate::net;
@@ -405,6 +405,14 @@ impl Director {
             return Ok(None);
         }
         SharedClearing::open(self.fd("clearing")?, self.fd("automata")?).map(Some)
+    }
+
+    /// Why requests were not cleared; None when the kernel cannot clear.
+    pub fn travelled(&self) -> Result<Option<Travelled>> {
+        if !self.clears() {
+            return Ok(None);
+        }
+        Travelled::open(self.fd("clearing")?).map(Some)
     }
 
     /// The flow table.

@@ -17,6 +17,9 @@ pub struct Director {
     mode: Wanted,
 }
 
+/// Why a request was not cleared: service, words, sid (0: no rule's), count.
+type Reason = (usize, String, u32, u64);
+
 /// Names of the flags in a flow's owner word.
 const FLOW_FLAGS: [(u64, &str); 10] = [
     (abi::FLAG_ESTABLISHED, "established"),
@@ -151,6 +154,17 @@ impl Director {
 
     fn detach(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.inner.detach()).map_err(into_py)
+    }
+
+    /// How many requests were looked at, and their reasons.
+    fn travelled(&self) -> PyResult<(u64, Vec<Reason>)> {
+        let Some(travelled) = self.inner.travelled().map_err(into_py)? else { return Ok((0, Vec::new())) };
+        let (total, reasons) = travelled.list();
+        let said = reasons.into_iter().filter_map(|(key, count)| {
+            let (service, words, sid) = sd_inspector::travelled::said(key)?;
+            Some((service, words, sid, count))
+        });
+        Ok((total, said.collect()))
     }
 
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

@@ -11,7 +11,7 @@ import click
 
 from securedirect.api.client import ask, find_socket
 from securedirect.cli.options import json_option, socket_option
-from securedirect.daemon.cleared import in_words
+from securedirect.daemon.cleared import in_words, reasons_in_words
 
 
 @click.command(
@@ -52,6 +52,7 @@ def overview(status: dict[str, Any]) -> str:
         f"  listed      {status['listed_networks']:,} networks on rules' lists of addresses",
         f"  held        {_held(status['held'])}",
         f"  cleared     {in_words(status['clearing'])}",
+        *(f"              {line}" for line in reasons_in_words(status["clearing"])),
         "",
     ]
     width = max(len(service["name"]) for service in status["services"])

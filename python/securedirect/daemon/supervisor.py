@@ -31,7 +31,7 @@ from securedirect.backends.pool import Backend, Pool
 from securedirect.config import Config, load_config
 from securedirect.config.load import KEY_BYTES, key_warning, read_key
 from securedirect.daemon import host
-from securedirect.daemon.cleared import NOT_POSSIBLE, cleared
+from securedirect.daemon.cleared import NOT_POSSIBLE, cleared, reasons
 from securedirect.daemon.held import take_held
 from securedirect.daemon.instance import InspectorFile, InstanceLock
 from securedirect.daemon.keeper import COMMAND, Keeper
@@ -502,6 +502,8 @@ class Supervisor:
         }
         held = take_held(counters)
         clearing = cleared(counters, possible=self.clears)
+        looked_at, counted = self.director.travelled()
+        clearing |= reasons(looked_at, counted, [service.name for service in config.services])
         keeper = self.keeper
         return {
             "version": _version(),

@@ -39,6 +39,9 @@ STATUS: dict[str, Any] = {
         "cleared": 300,
         "share": 0.75,
         "travelled": {"request": {"count": 100, "share": 0.25}},
+        "looked_at": 50,
+        "reasons": [{"service": "mail", "reason": "a header twice", "count": 40, "share": 0.8}],
+        "rules": [],
     },
     "services": [
         {

@@ -83,6 +83,9 @@ class FakeDirector:
     def counters(self) -> dict[str, int]:
         return {"requests_inspected": 7, "new_flows": 3, "drop_no_flow": 2, "drop_malformed": 0}
 
+    def travelled(self) -> tuple[int, list[tuple[int, str, int, int]]]:
+        return 4, [(0, "a content of rules", 0, 1), (0, "a content of rules", 1070, 1)]
+
     def attackers(self) -> list[dict[str, Any]]:
         return [{"address": address, **mark} for address, mark in self.marks.items()]
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from securedirect.daemon.cleared import cleared, in_words
+from securedirect.daemon.cleared import cleared, in_words, reasons, reasons_in_words
 
 
 def test_shares() -> None:
@@ -16,3 +16,28 @@ def test_shares() -> None:
     assert in_words(figures) == "90 requests, 90.0%; travelled: request 8.0%, flow 2.0%"
     assert in_words(cleared({}, possible=True)) == "no request so far"
     assert in_words(cleared({}, possible=False)).startswith("nothing: this kernel cannot")
+
+
+def test_reasons_and_rules() -> None:
+    counted = [
+        (0, "a content of rules", 0, 5),
+        (0, "a content of rules", 1070, 4),
+        (0, "a content of rules", 1122, 1),
+        (0, "'%' in the target", 0, 15),
+        (1, "'%' in the target", 0, 1),
+        (7, "a service of before", 0, 99),
+    ]
+    figures = reasons(20, counted, ["http", "shop"])
+    assert figures["looked_at"] == 20
+    assert [(one["service"], one["share"]) for one in figures["reasons"]] == [
+        ("http", 0.75),
+        ("http", 0.25),
+        ("shop", 0.05),
+    ]
+    assert figures["rules"][0] == {"service": "http", "sid": 1070, "count": 4, "share": 0.2}
+    assert reasons_in_words(reasons(20, counted[:4], ["http"])) == [
+        "not for: '%' in the target 75%, a content of rules 25%",
+        "by rules: 1070 20%, 1122 5%",
+    ]
+    assert reasons_in_words(figures)[1] == "by rules: 1070 20% (http), 1122 5% (http)"
+    assert reasons_in_words(reasons(0, [], ["http"])) == []

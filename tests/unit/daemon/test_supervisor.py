@@ -171,6 +171,7 @@ def test_a_whole_run(site: Site) -> None:
             assert status["counters"]["drops"] == {"no_flow": 2, "malformed": 0}
             assert status["warnings"] == []
             assert status["clearing"]["possible"]
+            assert status["clearing"]["rules"][0]["sid"] == 1070
             assert stat.S_IMODE(site.socket.stat().st_mode) == 0o600
             inspector = status["pids"]["inspector"]
         assert director.log[-1] == "detach"

@@ -44,7 +44,7 @@ pub struct Tables {
     pub summary: Clearing,
     /// For each piece the rules that it stands for, to say why a request was not cleared.
     pieces: Vec<(Piece, Vec<u32>)>,
-    percent: bool,
+    grammar: Grammar,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +98,10 @@ impl Tables {
                             pieces.push((piece.clone(), Vec::new()));
                             pieces.len() - 1
                         });
-                        pieces[place].1.push(index as u32);
+                        let rules = &mut pieces[place].1;
+                        if rules.last() != Some(&(index as u32)) {
+                            rules.push(index as u32);
+                        }
                     }
                 }
             }
@@ -109,8 +112,8 @@ impl Tables {
         summary.patterns = pieces.len();
         let mut build = Build::new(&pieces, percent);
         build.run(limit)?;
-        let Build { classes, entries, start, line, .. } = build;
-        Ok(Tables { classes, entries, start, line, summary, pieces, percent })
+        let Build { classes, entries, start, line, grammar, .. } = build;
+        Ok(Tables { classes, entries, start, line, summary, pieces, grammar })
     }
 
     /// The same walk as the kernel's.
@@ -147,6 +150,18 @@ impl Tables {
         (entry & STATE_MASK, named & !STATE_MASK)
     }
 
+    /// Behind the byte with which nothing plain and without a rule's content remained possible.
+    fn end_of_walk(&self, walked: &[u8]) -> usize {
+        let mut entry = self.start;
+        for (at, &byte) in walked.iter().enumerate() {
+            entry = self.entries[((entry & STATE_MASK) + u32::from(self.classes[usize::from(byte)])) as usize];
+            if entry & STATE_MASK == 0 {
+                return at + 1;
+            }
+        }
+        walked.len()
+    }
+
     /// For people: why a request is not cleared; None when it is.
     pub fn why(&self, request: &[u8]) -> Option<Why> {
         if self.judge(request) == Verdict::Cleared {
@@ -155,7 +170,7 @@ impl Tables {
         if !(SHORTEST..=LONGEST).contains(&request.len()) || !request.ends_with(b"\r\n\r\n") {
             return Some(Why::Length);
         }
-        let grammar = Grammar::new(self.percent);
+        let grammar = &self.grammar;
         let (mut state, mut seen, mut twice) = (START, 0, 0);
         let walked = &request[..request.len() - 2];
         for (at, &byte) in walked.iter().enumerate() {
@@ -186,7 +201,10 @@ impl Tables {
                 return Some(if region == Region::Line { Why::Target(bytes[1]) } else { Why::Header });
             }
         }
-        for (piece, rules) in &self.pieces {
+        // A piece that ends where the walk did is the one; comparing is cheaper than searching for each.
+        let end = self.end_of_walk(walked);
+        let here = self.pieces.iter().filter(|(piece, _)| folded[..end].ends_with(&piece.bytes));
+        for (piece, rules) in here.chain(&self.pieces) {
             if memchr::memmem::find(area(piece.region), &piece.bytes).is_some() {
                 return Some(Why::Rules(piece.bytes.to_vec(), rules.clone()));
             }

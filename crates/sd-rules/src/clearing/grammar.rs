@@ -36,12 +36,13 @@ const NEVER: [&str; 9] = [
     "proxy-connection",
 ];
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Edge {
     to: u16,
     once: u16,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grammar {
     edges: Vec<[Edge; 256]>,
     /// Where in a request each state is: `Line`, `Header` or `Agent`.

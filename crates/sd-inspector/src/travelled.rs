@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Why live requests were not cleared by the kernel: the reasons and the rules, counted beside its tables.
+//!
+//! One request of each batch that is received is looked at: every one when there is little to do, and a sample under load.
+
+use std::sync::Arc;
+
+use sd_io::clearing::Travelled;
+use sd_rules::clearing::{Tables, Why};
+use sd_rules::{RuleId, RuleSet};
+
+/// Of each service: by what its requests are cleared, and the rules.
+pub type Known = Vec<Option<(Tables, Arc<RuleSet>)>>;
+
+const ETHERNET: usize = 14;
+const IP: usize = 20;
+const TCP: usize = 20;
+/// Rules that are named for one request.
+const RULES_MAX: usize = 8;
+
+/// The port that a frame of the service goes to, and its payload.
+fn payload(frame: &[u8]) -> Option<(u16, &[u8])> {
+    let tcp = frame.get(ETHERNET + IP..)?;
+    let port = u16::from_be_bytes([*tcp.get(2)?, *tcp.get(3)?]);
+    let header = usize::from(*tcp.get(12)? >> 4) * 4;
+    let total = usize::from(u16::from_be_bytes([*frame.get(ETHERNET + 2)?, *frame.get(ETHERNET + 3)?]));
+    let end = (ETHERNET + total).min(frame.len());
+    (header >= TCP).then_some(())?;
+    Some((port, frame.get(ETHERNET + IP + header..end)?))
+}
+
+/// Count why this frame's request was not cleared.
+pub fn look(travelled: &Travelled, known: &Known, frame: &[u8], service: impl Fn(u16) -> Option<usize>) {
+    let Some((port, request)) = payload(frame) else { return };
+    let Some(service) = service(port) else { return };
+    let Some(Some((tables, rules))) = known.get(service) else { return };
+    // A request that is cleared by now was judged by other tables.
+    let Some(why) = tables.why(request) else { return };
+    let key = |kind: u64, detail: u32| kind << 56 | (service as u64) << 32 | u64::from(detail);
+    match why {
+        Why::Rules(_, ids) => {
+            let sids = ids.iter().take(RULES_MAX).map(|id| rules.rule(RuleId(*id)).sid);
+            travelled.add(std::iter::once(key(RULES, 0)).chain(sids.map(|sid| key(RULES, sid))));
+        }
+        Why::Target(byte) => travelled.add(std::iter::once(key(TARGET, u32::from(byte)))),
+        other => {
+            travelled.add(PLAIN.iter().position(|plain| *plain == other).map(|at| key(at as u64 + 1, 0)).into_iter())
+        }
+    }
+}
+
+/// The numbers of the reasons in the table are these's places, from 1.
+const PLAIN: [Why; 6] = [Why::Length, Why::Method, Why::Version, Why::Header, Why::Repeated, Why::NoHost];
+const TARGET: u64 = 7;
+const RULES: u64 = 8;
+
+/// A reason in words: service, words, and the sid of a rule that stands behind it or 0.
+pub fn said(key: u64) -> Option<(usize, String, u32)> {
+    let (service, detail) = ((key >> 32 & 0xff_ffff) as usize, key as u32);
+    let words = match key >> 56 {
+        TARGET => Why::Target(detail as u8).to_string(),
+        RULES => Why::Rules(Vec::new(), Vec::new()).to_string(),
+        kind => PLAIN.get((kind as usize).checked_sub(1)?)?.to_string(),
+    };
+    Some((service, words, if key >> 56 == RULES { detail } else { 0 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_words() {
+        for kind in 1..=8u64 {
+            let (service, words, sid) = said(kind << 56 | 3 << 32 | u64::from(b'%')).expect("a reason");
+            assert_eq!((service, sid), (3, if kind == RULES { u32::from(b'%') } else { 0 }));
+            assert!(!words.is_empty());
+        }
+        assert_eq!(said(TARGET << 56 | u64::from(b'%')).unwrap().1, "'%' in the target");
+        assert!(said(0).is_none() && said(9 << 56).is_none());
+    }
+
+    #[test]
+    fn a_frame_of_any_length_is_read_within_its_bounds() {
+        let mut frame = vec![0u8; ETHERNET + IP + TCP];
+        frame[ETHERNET + 2..][..2].copy_from_slice(&47u16.to_be_bytes());
+        frame[ETHERNET + IP + 2..][..2].copy_from_slice(&80u16.to_be_bytes());
+        frame[ETHERNET + IP + 12] = 5 << 4;
+        frame.extend(b"request and padding");
+        assert_eq!(payload(&frame), Some((80, &b"request"[..])));
+        for length in 0..frame.len() {
+            let _ = payload(&frame[..length]);
+        }
+        frame[ETHERNET + IP + 12] = 0xf0;
+        assert_eq!(payload(&frame), None);
+        frame[ETHERNET + IP + 12] = 0;
+        assert_eq!(payload(&frame), None);
+    }
+}

@@ -69,6 +69,8 @@ STICKY_SNORT3 = {
     "http_version": "http_protocol",
     "http_raw_request": "http_request_line",
     "http_raw_body": "http_raw_body",
+    "http_trailer": "http_trailer",
+    "http_raw_trailer": "http_trailer",
 }
 """Snort 3 writes the names that are modifiers elsewhere as sticky buffers."""
 
@@ -109,7 +111,7 @@ RESPONSE = frozenset(
     """
     http.stat_code http.stat_msg http.response_body http.response_header http.response_line
     http.server http.location http_stat_code http_stat_msg http_server_body http_response_line
-    http_raw_status http_server http_location file_data file.data js_data vba_data http_trailer
+    http_raw_status http_server http_location file_data file.data js_data vba_data
     http.response_header_names
     """.split()
 )
@@ -154,7 +156,7 @@ UNSUPPORTED = {
     regex sd_pattern replace cvs asn1 ftpbounce rpc content-list uricontent-list http_encode
     http_param http_true_ip http_num_headers http_num_trailers http_header_test http_trailer_test
     http_version_match http_max_header_line http_max_trailer_line http_num_cookies
-    http_raw_trailer ber_data ber_skip appids wizard pkt_num bufferlen-relative
+    ber_data ber_skip appids wizard pkt_num bufferlen-relative
     """.split(),
         "rare options",
     ),
@@ -205,7 +207,12 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "pkt_data": _SURICATA | _SNORT3,
     "raw_data": _SURICATA | _SNORT3,
     **dict.fromkeys(("http_user_agent", "http_host", "http_raw_host"), _SURICATA),
-    **dict.fromkeys(("http_version", "http_raw_request", "http_raw_body", "bufferlen", "service"), _SNORT3),
+    **dict.fromkeys(
+        """
+    http_version http_raw_request http_raw_body http_trailer http_raw_trailer bufferlen service
+    """.split(),
+        _SNORT3,
+    ),
     "http_raw_cookie": _SNORT2 | _SNORT3,
     **dict.fromkeys(("uricontent", "urilen", "threshold"), _SNORT2 | _SURICATA),
     **dict.fromkeys(

@@ -732,6 +732,11 @@ impl Budget {
         self.work(1)
     }
 
+    /// Takes what looking at places in so many bytes costs; false when there is no more.
+    pub fn pass(&mut self, bytes: usize) -> bool {
+        self.work(1 + bytes / 4)
+    }
+
     /// Passing over bytes costs too.
     fn charge(&mut self, bytes: usize) {
         self.steps = self.steps.saturating_sub((bytes / 256) as u32);

@@ -10,8 +10,11 @@ use crate::document::{self, Dialect};
 use crate::http::uri;
 use crate::Buffer;
 
-/// Longer ones are no ordinary addresses: nothing is forgiven there.
+/// Longer ones, and more places in one, are no ordinary addresses: nothing is forgiven there.
 const LONGEST: usize = 8 << 10;
+const PLACES: usize = 16;
+/// Nor are values with so much before a match.
+const BEFORE: usize = 1 << 10;
 /// So often what goes before a match is decoded.
 const DECODED: usize = 3;
 
@@ -68,14 +71,15 @@ impl Standing {
     /// Some place of the content is as it has to be.
     pub fn holds(&self, asked: &Asked<'_>) -> bool {
         let form = if self.line { line(asked.form) } else { asked.form };
-        if form.len() > LONGEST && !self.line {
-            return true;
+        if form.len() > LONGEST {
+            return !self.line || self.find(form, 0).is_some();
         }
         // What may have been a question mark could end the path: then all of it is one.
         let plain = !path_of(asked.sent).iter().any(|byte| *byte == b'%' || *byte >= 0x80);
         let path = if plain { path_of(form).len() } else { form.len() };
         let mut from = 0;
-        while let Some(at) = self.find(form, from) {
+        for _ in 0..PLACES {
+            let Some(at) = self.find(form, from) else { return false };
             let fits = (!self.path || at < path)
                 && (!self.whole || self.is_whole(form, at))
                 && (self.opening == Opening::Plain || self.name && self.is_asked(form, at) || self.opened(form, at));
@@ -84,7 +88,7 @@ impl Standing {
             }
             from = at + 1;
         }
-        false
+        true
     }
 
     /// The name is a part of the path and of no title there; a whole file's is asked for with arguments.
@@ -100,7 +104,11 @@ impl Standing {
     }
 
     fn opened(&self, form: &[u8], at: usize) -> bool {
-        let mut value = value_before(form, at).to_vec();
+        let value = value_before(form, at);
+        if value.len() > BEFORE {
+            return true;
+        }
+        let mut value = value.to_vec();
         for _ in 0..DECODED {
             let mut decoded = Vec::new();
             uri::decode(&value, None, &mut decoded, &mut |_| {});
@@ -350,8 +358,13 @@ mod tests {
     }
 
     #[test]
-    fn long_addresses_are_not_forgiven() {
+    fn extraordinary_addresses_are_not_forgiven() {
         let root = Standing { whole: true, ..standing("/root.exe") };
         assert!(holds(&root, &format!("/{}/root.exe-x", "a".repeat(LONGEST))));
+        assert!(holds(&root, &"/root.exe-x".repeat(PLACES)) && !holds(&root, &"/root.exe-x".repeat(PLACES - 1)));
+        let words = Standing { opening: Opening::Broken, ..standing("union") };
+        assert!(holds(&words, &format!("/a?b={}union", "the ".repeat(300))));
+        let line = Standing { line: true, ..standing("/root.exe") };
+        assert!(!holds(&line, &format!("GET /{} HTTP/1.1\r\nX: /root.exe", "a".repeat(LONGEST))));
     }
 }

@@ -161,7 +161,7 @@ impl Transaction {
                 Status::Matched if rule.state.is_some() => self.waiting.push(index as u32),
                 Status::Matched => {
                     candidate.status = Status::Matched;
-                    out.push(self.matched(rules, candidate.rule, states, data, judged));
+                    out.push(self.matched(rules, candidate.rule, states, (data, judged), &mut budget));
                 }
             }
             if budget.exhausted {
@@ -225,7 +225,8 @@ impl Transaction {
                 more |= state.sets();
                 if counted && !state.silent {
                     let states = &states[candidate.states as usize..];
-                    out.push(self.matched(rules, candidate.rule, states, data, judged));
+                    let mut budget = Budget::new(judged.raw.len(), self.forgotten, WORK);
+                    out.push(self.matched(rules, candidate.rule, states, (data, judged), &mut budget));
                 }
             }
         }
@@ -368,14 +369,22 @@ impl Transaction {
         }
     }
 
-    /// The match of a rule whose parts are in `states`.
-    fn matched(&self, rules: &RuleSet, id: u32, states: &[PartState], data: &[u8], judged: &Judged<'_>) -> Match {
+    /// The match of a rule whose parts are in `states`. Without work left, it does
+    /// what it does wherever it stands.
+    fn matched(
+        &self,
+        rules: &RuleSet,
+        id: u32,
+        states: &[PartState],
+        (data, judged): (&[u8], &Judged<'_>),
+        budget: &mut Budget,
+    ) -> Match {
         let (rule, meta) = (&rules.rules[id as usize], rules.rule(RuleId(id)));
         let buffer = rule.parts.get(rule.place).map_or(Buffer::Raw, |part| part.buffer);
         let place = states.get(rule.place).filter(|_| !rule.parts.is_empty()).map_or((0, 0), |state| state.place);
         let stands = rule.standing.as_ref().is_none_or(|standing| {
             let sent = self.buffers.get(data, Buffer::HttpRawUri, 0).unwrap_or_default();
-            let holds = |form| standing.holds(&Asked { sent, form });
+            let mut holds = |form: &[u8]| !budget.pass(form.len()) || standing.holds(&Asked { sent, form });
             match standing.buffer {
                 Buffer::Raw => rules.service().protocol == Protocol::Http && self.forgotten == 0 && holds(judged.raw),
                 buffer => {

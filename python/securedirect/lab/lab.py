@@ -28,7 +28,7 @@ from securedirect.lab.plan import DEFAULT_NAME, PORT, VIP, Host, Plan, mac_of
 from securedirect.lab.state import Running, State
 from securedirect.rules import DEFAULT_RULES
 
-_SERVE_SECONDS = 15.0
+_SERVE_SECONDS = 60.0
 _POLL_SECONDS = 0.03
 _LOG_LINES = 20
 

@@ -81,7 +81,7 @@ class Director:
         """All counters by name; a packet that was dropped is in exactly one ``drop_<reason>``."""
 
     def attackers(self) -> list[dict[str, Any]]:
-        """{"address", "since", "expires" (seconds from now, negative = past), "sid", "packets"} of each
+        """{"address", "since", "expires" (seconds from now, negative = past), "sid", "connections"} of each
         marked source."""
 
     def attacker_add(self, address: str, *, expiry: float, sid: int = 0) -> None: ...

@@ -186,7 +186,7 @@ impl Director {
             entry.set_item("since", seconds(mark.since_ns as f64))?;
             entry.set_item("expires", seconds(mark.expires_ns as f64))?;
             entry.set_item("sid", mark.sid)?;
-            entry.set_item("packets", mark.connections)?;
+            entry.set_item("connections", mark.connections)?;
             all.append(entry)?;
         }
         Ok(all)

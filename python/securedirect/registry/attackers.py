@@ -147,10 +147,10 @@ class AttackerRegistry:
             mark = self.marks.get(address)
             if mark is None:
                 self._tell(
-                    Mark(address, now + entry["since"], expires, entry["sid"], "rule", entry["packets"])
+                    Mark(address, now + entry["since"], expires, entry["sid"], "rule", entry["connections"])
                 )
             else:
-                mark.connections = entry["packets"]
+                mark.connections = entry["connections"]
                 # Clocks drift against each other by a little; only a renewed mark is news for the disk.
                 if abs(mark.expires - expires) > 2:
                     mark.expires = expires

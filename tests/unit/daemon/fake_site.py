@@ -90,7 +90,7 @@ class FakeDirector:
         return [{"address": address, **mark} for address, mark in self.marks.items()]
 
     def attacker_add(self, address: str, *, expiry: float, sid: int = 0) -> None:
-        self.marks[address] = {"since": 0.0, "expires": expiry, "sid": sid, "packets": 0}
+        self.marks[address] = {"since": 0.0, "expires": expiry, "sid": sid, "connections": 0}
 
     def attacker_remove(self, address: str) -> bool:
         return self.marks.pop(address, None) is not None

@@ -23,7 +23,7 @@ class Table:
 
     def attackers(self) -> list[dict[str, Any]]:
         return [
-            {"address": a, "since": s - self.now, "expires": e - self.now, "sid": sid, "packets": 1}
+            {"address": a, "since": s - self.now, "expires": e - self.now, "sid": sid, "connections": 1}
             for a, (s, e, sid) in self.marks.items()
         ]
 

@@ -91,7 +91,7 @@ impl Linear {
     }
 
     fn built(&self) -> Option<&Built> {
-        self.built.get_or_init(|| Built::new(&self.pattern, self.flags)).as_deref()
+        self.built.get_or_init(|| Built::new(&self.pattern, self.flags, self.bits().is_none())).as_deref()
     }
 
     fn bits(&self) -> Option<&Bits> {
@@ -198,6 +198,7 @@ struct Built {
     /// For threads that search at the same time.
     caches: Pool<States, Box<dyn Fn() -> States + Send + Sync + std::panic::UnwindSafe + std::panic::RefUnwindSafe>>,
     simulation: OnceLock<Option<PikeVM>>,
+    alone: bool,
 }
 
 /// States that have been made, and what they were last counted as.
@@ -248,18 +249,20 @@ impl Drop for States {
 }
 
 impl Built {
-    fn new(pattern: &str, flags: PcreFlags) -> Option<Box<Built>> {
+    /// `alone`: there is nothing else that could run the expression at a bounded cost.
+    fn new(pattern: &str, flags: PcreFlags, alone: bool) -> Option<Box<Built>> {
         let hir = parser(flags).parse(pattern).ok()?;
         let literal = Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, &hir);
         let nfa = |reverse| {
             let config = NFA::config().utf8(false).reverse(reverse).nfa_size_limit(Some(SIZE_LIMIT));
             Compiler::new().configure(config.which_captures(WhichCaptures::None)).build_from_hir(&hir).ok()
         };
-        // It gives up as soon as the memory is full.
+        // It gives up as soon as the memory is full, or when that has been filled again and again.
         let config = DFA::config()
             .cache_capacity(CACHE_LIMIT)
             .skip_cache_capacity_check(true)
-            .minimum_cache_clear_count(Some(0));
+            .minimum_cache_clear_count(Some(if alone { 3 } else { 0 }))
+            .minimum_bytes_per_state(alone.then_some(10));
         let forward = DFA::builder().configure(config.clone()).build_from_nfa(nfa(false)?).ok()?;
         let reverse = DFA::builder().configure(config.match_kind(MatchKind::All)).build_from_nfa(nfa(true)?).ok()?;
         let regex = Arc::new(Regex::builder().build_from_dfas(forward, reverse));
@@ -269,17 +272,22 @@ impl Built {
             states.count(&source);
             states
         };
-        Some(Box::new(Built { regex, literal, caches: Pool::new(Box::new(make)), simulation: OnceLock::new() }))
+        Some(Box::new(Built { regex, literal, caches: Pool::new(Box::new(make)), simulation: OnceLock::new(), alone }))
     }
 
     /// The match, and how many bytes were passed over; None: too many states.
     fn find(&self, subject: &[u8], from: usize) -> Option<(Found, usize)> {
         let mut states = self.caches.get();
-        if states.rests(subject.len() - from) {
+        if !self.alone && states.rests(subject.len() - from) {
             return None;
         }
         let input = Input::new(subject).range(from..);
-        let found = self.regex.try_search(&mut states.cache, &input);
+        let mut found = self.regex.try_search(&mut states.cache, &input);
+        if self.alone && found.is_err() {
+            // Earlier requests may have filled it; this one may be ordinary.
+            states.renew(&self.regex);
+            found = self.regex.try_search(&mut states.cache, &input);
+        }
         match found {
             Ok(_) => states.count(&self.regex),
             Err(_) => states.renew(&self.regex),
@@ -294,10 +302,14 @@ impl Built {
     /// The match of an expression that matches at the beginning only: it is followed until it is decided, and no further.
     fn at_start(&self, subject: &[u8]) -> Option<(Found, usize)> {
         let mut states = self.caches.get();
-        if states.rests(subject.len()) {
+        if !self.alone && states.rests(subject.len()) {
             return None;
         }
-        let walked = self.walk(&mut states.cache, subject);
+        let mut walked = self.walk(&mut states.cache, subject);
+        if self.alone && walked.is_none() {
+            states.renew(&self.regex);
+            walked = self.walk(&mut states.cache, subject);
+        }
         match walked {
             Some(_) => states.count(&self.regex),
             None => states.renew(&self.regex),

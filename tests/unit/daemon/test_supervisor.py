@@ -399,7 +399,12 @@ def test_attackers_over_the_control_socket(site: Site) -> None:
 def test_marks_outlive_a_restart(site: Site) -> None:
     async def main() -> None:
         async with site.running():
-            site.director.marks["198.51.100.9"] = {"since": -5.0, "expires": 500.0, "sid": 9, "connections": 4}
+            site.director.marks["198.51.100.9"] = {
+                "since": -5.0,
+                "expires": 500.0,
+                "sid": 9,
+                "connections": 4,
+            }
             await until(lambda: "source_marked" in site.names())
         async with site.running():
             assert 490 < site.director.marks["198.51.100.9"]["expires"] <= 500

@@ -393,20 +393,25 @@ impl Transaction {
     /// The framing broke where nothing is judged any more: what comes after is a stream of its own that begins at
     /// `start` of the data. What has been reported is not reported again.
     fn become_tunnel(&mut self, start: usize) {
-        let mut reported = std::mem::take(&mut self.candidates);
-        reported.retain(|candidate| candidate.status == Status::Matched);
+        let (candidates, states) = (std::mem::take(&mut self.candidates), std::mem::take(&mut self.states));
         let (found, done, generation) = (self.found, self.reported, self.generation);
         self.reset();
-        self.candidates = reported;
+        (self.candidates, self.states) = (candidates, states);
+        self.ask_anew();
         (self.found, self.reported, self.generation) = (found, done, generation);
         self.head.state = HeadState::NotHttp;
         self.head.start = start;
     }
 
+    fn ask_anew(&mut self) {
+        self.candidates.iter_mut().for_each(Candidate::ask_anew);
+        self.states.fill(PartState::default());
+    }
+
     /// Lines that one server takes for headers and another does not are there now: judged again with them. What has matched
     /// without them has been reported.
     fn read_headers_anew(&mut self) {
-        self.candidates.retain(|candidate| candidate.status == Status::Matched);
+        self.ask_anew();
         self.buffers.reset();
         (self.line_ready, self.head_ready, self.line_scanned, self.head_scanned) = (false, false, false, false);
         (self.raw_scanned, self.body_scanned, self.decoded_scanned) = (0, 0, 0);

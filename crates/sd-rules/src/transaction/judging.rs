@@ -16,6 +16,18 @@ pub(super) struct Candidate {
     /// Its first entry of `Transaction::states`.
     states: u32,
     pub(super) status: Status,
+    /// Addresses, ports and the like are the rule's.
+    ours: bool,
+}
+
+impl Candidate {
+    /// As before anything was asked, but for what has matched. It stays a candidate: the prefilter takes the rules that wait
+    /// for a pattern as known together.
+    pub(super) fn ask_anew(&mut self) {
+        if self.status != Status::Matched {
+            self.status = if self.ours { Status::Running } else { Status::Failed };
+        }
+    }
 }
 
 /// Collects candidates.
@@ -43,7 +55,7 @@ impl Found for Adder<'_> {
         let ours = rule.allows(self.limits.src_port, self.limits.dst_port, self.source)
             && rule.view.as_ref().is_none_or(|test| view.is_some_and(|view| test.admits(view)));
         let status = if ours { Status::Running } else { Status::Failed };
-        self.candidates.push(Candidate { rule: id, states: self.states.len() as u32, status });
+        self.candidates.push(Candidate { rule: id, states: self.states.len() as u32, status, ours });
         self.states.resize(self.states.len() + rule.parts.len(), PartState::default());
     }
 }

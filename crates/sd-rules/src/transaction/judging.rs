@@ -381,8 +381,8 @@ impl Transaction {
         }
     }
 
-    /// The match of a rule whose parts are in `states`. Without work left, it does
-    /// what it does wherever it stands.
+    /// The match of a rule whose parts are in `states`. Without work left, where it stands is not asked: the rule's action
+    /// holds.
     fn matched(
         &self,
         rules: &RuleSet,

@@ -211,6 +211,7 @@ fn rules_against(uri: &str) -> Arc<RuleSet> {
         rule(1, "divert", vec![content("http_uri", uri)]),
         rule(2, "alert", vec![content("http_uri", "/robots.txt")]),
         rule(3, "divert", vec![content("raw", "EVILBODY")]),
+        rule(4, "divert", vec![content("http_user_agent", "EVILAGENT")]),
         rule(10, "score", vec![content("http_uri", "/probe0")]),
         rule(11, "score", vec![content("http_uri", "/probe1")]),
         rule(12, "score", vec![content("http_uri", "/probe2")]),
@@ -445,6 +446,21 @@ fn held_and_released() {
     b.segment(10, &GOOD[10..], ACK);
     assert_eq!(b.world.received(SERVER), GOOD);
     assert_eq!(b.world.flows[&FLOW].owner.get() & flag::MIDSTREAM, 0);
+}
+
+#[test]
+fn header_lines_behind_a_line_without_version_are_awaited_as_long_as_a_head() {
+    let mut request = b"GET /index.html\r\n".to_vec();
+    (0..300).for_each(|n| request.extend_from_slice(format!("X-{n:04}: {}\r\n", "x".repeat(40)).as_bytes()));
+    request.extend_from_slice(b"User-Agent: evilagent\r\n\r\n");
+    let mut b = Bench::new();
+    for (i, chunk) in request.chunks(1400).enumerate() {
+        b.segment((i * 1400) as u32, chunk, ACK);
+    }
+    let told = |event: &Event| matches!(event, Event::Alert { signature, .. } if signature.sid == 4);
+    assert_eq!(b.world.events.iter().filter(|event| told(event)).count(), 1);
+    let server = b.world.received(SERVER);
+    assert!(server.len() > 10_000 && server.len() < request.len() - 100, "{}", server.len());
 }
 
 #[test]

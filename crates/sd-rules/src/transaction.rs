@@ -298,12 +298,14 @@ impl Transaction {
                 self.judge_data(rules, limits, scratch, data, When::Now, out);
                 Step::Tunnel
             }
-            HeadState::Complete => self.advance_body(rules, limits, scratch, data, judge_now, out),
+            HeadState::Complete => {
+                if let Some(end) = self.head.late_headers_end(data, limits, false) {
+                    self.advance_body(rules, limits, scratch, &data[..end], judge_now, out);
+                    self.read_headers_anew(data, limits);
+                }
+                self.advance_body(rules, limits, scratch, data, judge_now, out)
+            }
         };
-        if self.head.late_headers(data, limits, false) {
-            self.read_headers_anew();
-            self.judge_data(rules, limits, scratch, data, When::Now, out);
-        }
         self.report_decoders(rules, out);
         step
     }
@@ -408,9 +410,10 @@ impl Transaction {
         self.states.fill(PartState::default());
     }
 
-    /// Lines that one server takes for headers and another does not are there now: judged again with them. What has matched
-    /// without them has been reported.
-    fn read_headers_anew(&mut self) {
+    /// Lines that one server takes for headers and another does not are there now: judged again with them. Up to their end
+    /// it was judged without, and what has matched has been reported.
+    fn read_headers_anew(&mut self, data: &[u8], limits: &Limits) {
+        self.head.read_late_headers(data, limits);
         self.ask_anew();
         self.buffers.reset();
         (self.line_ready, self.head_ready, self.line_scanned, self.head_scanned) = (false, false, false, false);
@@ -540,8 +543,8 @@ impl Transaction {
                 return;
             }
             self.judge_data(rules, limits, scratch, data, When::End, out);
-            if self.head.late_headers(data, limits, true) {
-                self.read_headers_anew();
+            if self.head.late_headers_end(data, limits, true).is_some() {
+                self.read_headers_anew(data, limits);
                 self.judge_data(rules, limits, scratch, data, When::End, out);
             }
         }

@@ -219,7 +219,7 @@ impl Core {
                 Step::Tunnel => {
                     c.tunnel = true;
                     let extra = c.stream.request().len().saturating_sub(TUNNEL_KEPT);
-                    if extra > TUNNEL_KEPT {
+                    if extra > TUNNEL_KEPT && !c.transaction.awaits_headers() {
                         c.transaction.forget(extra);
                         c.stream.judged_from(c.stream.request_start().wrapping_add(extra as u32));
                     }

@@ -105,20 +105,16 @@ pub struct Header {
     pub folded: bool,
 }
 
+fn late_line(data: &[u8], start: usize, line_feed: usize) -> &[u8] {
+    let line = &data[start..line_feed];
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
 /// Bytes of one header.
 const MAX_FIELD: usize = 18_000;
 
 /// So many lines a header may be folded over.
 const MAX_FOLDS: u32 = 64;
-
-/// Header lines behind a request line without a version: HTTP/0.9 has none, but some servers read them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Late {
-    /// The request has a version, or these lines have been read.
-    #[default]
-    No,
-    Reading,
-}
 
 /// What has been parsed of a head; spans refer to the request's bytes.
 #[derive(Debug, Default)]
@@ -147,7 +143,8 @@ pub struct Head {
     folds: u32,
     /// Headers were left out.
     overfull: bool,
-    late: Late,
+    /// The request line has no version: HTTP/0.9 has no header lines, but some servers read those that follow.
+    late: bool,
     line_start: usize,
     /// Up to where the current line has been searched for its end.
     searched: usize,
@@ -219,38 +216,46 @@ impl Head {
 
     /// Of a request without a version, lines that may be headers are still to come.
     pub fn awaits_headers(&self) -> bool {
-        self.late == Late::Reading && self.state == HeadState::Complete
+        self.late && self.state == HeadState::Complete
     }
 
-    /// Goes on with such lines: true once, when they are complete (`end`: nothing more will come) and there are some. They
-    /// frame nothing, and nothing is odd about them: who reads HTTP/0.9 sees a stream of bytes.
-    pub fn late_headers(&mut self, data: &[u8], limits: &Limits, end: bool) -> bool {
+    /// Goes on with such lines: once, where they end, when they are complete (`end`: nothing more will come) and there are
+    /// some. Until [`Head::read_late_headers`] they are none.
+    pub fn late_headers_end(&mut self, data: &[u8], limits: &Limits, end: bool) -> Option<usize> {
         if !self.awaits_headers() {
-            return false;
+            return None;
         }
         let bound = data.len().min(limits.max_head);
-        loop {
+        let to = loop {
             let rest = data.get(self.searched..bound).unwrap_or_default();
             let Some(found) = memchr::memchr(b'\n', rest) else {
                 self.searched = bound.max(self.searched);
                 if !end && data.len() <= limits.max_head {
-                    return false;
+                    return None;
                 }
                 self.blank_line = self.line_start;
-                break;
+                break self.searched.min(data.len());
             };
             let line_feed = self.searched + found;
             let line_start = std::mem::replace(&mut self.line_start, line_feed + 1);
             self.searched = line_feed + 1;
-            let line = data[line_start..line_feed].strip_suffix(b"\r").unwrap_or(&data[line_start..line_feed]);
-            if line.is_empty() {
+            if late_line(data, line_start, line_feed).is_empty() {
                 self.blank_line = line_start;
-                break;
+                break self.searched;
             }
-            self.header_line(line, line_start, limits, &mut |_| {});
+        };
+        self.late = false;
+        (self.blank_line > self.end).then_some(to)
+    }
+
+    /// They frame nothing, and nothing is odd about them: who reads HTTP/0.9 sees a stream of bytes.
+    pub fn read_late_headers(&mut self, data: &[u8], limits: &Limits) {
+        let mut at = self.end;
+        while at < self.blank_line {
+            let line_feed = at + memchr::memchr(b'\n', &data[at..]).expect("these lines have ends");
+            self.header_line(late_line(data, at, line_feed), at, limits, &mut |_| {});
+            at = line_feed + 1;
         }
-        self.late = Late::No;
-        !self.headers.is_empty()
     }
 
     fn not_http(&mut self) {
@@ -325,7 +330,7 @@ impl Head {
             self.state = HeadState::Complete;
             self.end = self.line_start;
             self.blank_line = self.line_start;
-            self.late = Late::Reading;
+            self.late = true;
         }
     }
 

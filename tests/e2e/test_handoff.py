@@ -180,7 +180,7 @@ def download_twice_sent(lab: Lab) -> int:
 
 
 def test_windows_and_options_go_on_as_agreed(lab: Lab) -> None:
-    """With a wrong window scale every download repeats dozens of segments (design.md). A busy machine makes
+    """With a wrong window scale every download repeats dozens of segments. A busy machine makes
     some do so whoever answers, real servers as well; with the right scale one of a few gets by without."""
     repeated = []
     while len(repeated) < 8 and (not repeated or repeated[-1] > 0):

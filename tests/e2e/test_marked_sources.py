@@ -75,7 +75,7 @@ def test_added_by_hand_with_expiry(lab: Lab) -> None:
 
 
 def test_without_timestamps_only_the_connection_is_diverted(lab: Lab) -> None:
-    """Nothing proves the source, and anybody can write any source address (design.md, section 6)."""
+    """Nothing proves the source, and anybody can write any source address."""
     source = fresh_address(lab)
     lab.exec("client1", "sysctl", "-q", "-w", "net.ipv4.tcp_timestamps=0")
     try:

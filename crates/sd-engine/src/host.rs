@@ -133,5 +133,6 @@ pub trait Host {
     /// A request that began to arrive at `since` has been sent: for who wants to know how long they are held.
     fn held(&mut self, _since: u64) {}
     fn count(&self, which: Counter, n: u64);
+    /// A number that nobody can guess who knows all earlier ones.
     fn random(&mut self) -> u32;
 }

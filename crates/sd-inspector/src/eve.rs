@@ -7,6 +7,8 @@ use sd_engine::counter::Counter;
 use sd_engine::event::{Event, FlowId, Http, Place, Reason};
 use sd_io::shared::{SharedBackends, SharedCounters};
 use sd_rules::{Protocol, RuleSet};
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
 use serde_json::{json, Map, Value};
 use std::collections::HashMap;
 use std::fs::File;
@@ -45,14 +47,31 @@ pub fn write_events(receiver: &Receiver<Stamped>, mut to: File, names: &Names, c
     let mut line = Vec::new();
     while let Ok((when, event)) = receiver.recv() {
         line.clear();
-        let value = render(when, &event, names);
-        if serde_json::to_writer(&mut line, &value).is_ok() {
-            line.push(b'\n');
-            if to.write_all(&line).is_err() {
-                counters.add(Counter::EventsLost as usize, 1);
-            }
+        write_line(&mut line, &render(when, &event, names));
+        line.push(b'\n');
+        if to.write_all(&line).is_err() {
+            counters.add(Counter::EventsLost as usize, 1);
         }
     }
+}
+
+/// Appends an event as text. What requests hold is in it and is read on terminals, so all but printable ASCII is escaped:
+/// a terminal takes some other characters, too, for commands, or shows what stands behind them elsewhere.
+pub fn write_line(line: &mut Vec<u8>, event: &Value) {
+    struct Ascii;
+    impl Formatter for Ascii {
+        fn write_string_fragment<W: ?Sized + Write>(&mut self, to: &mut W, fragment: &str) -> std::io::Result<()> {
+            for letter in fragment.chars() {
+                if (' '..='~').contains(&letter) {
+                    to.write_all(&[letter as u8])?;
+                } else {
+                    letter.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(to, "\\u{unit:04x}"))?;
+                }
+            }
+            Ok(())
+        }
+    }
+    event.serialize(&mut Serializer::with_formatter(line, Ascii)).expect("a value of JSON, in memory");
 }
 
 /// One event as an EVE object.
@@ -232,6 +251,15 @@ pub fn timestamp(when: SystemTime) -> String {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn a_line_is_printable_ascii() {
+        let event = json!({"url": "/\u{1b}[2J\u{9b}31m\u{202e}\u{7f}\u{e9}\u{1f600}\n\"\\", "n": [1, true, null]});
+        let mut line = Vec::new();
+        write_line(&mut line, &event);
+        assert!(line.iter().all(|byte| (b' '..=b'~').contains(byte)), "{}", line.escape_ascii());
+        assert_eq!(serde_json::from_slice::<Value>(&line).unwrap(), event);
+    }
 
     #[test]
     fn time_stamps() {

@@ -15,7 +15,7 @@ use sd_io::shared::{Attackers, SharedBackends, SharedConfig, SharedCounters, Sha
 use sd_io::xsk::Xsk;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 /// How long the thread sleeps at most when nothing happens, milliseconds.
 const IDLE_MS: u64 = 500;
@@ -44,7 +44,6 @@ struct QueueHost<'a> {
     xsk: Xsk,
     shared: &'a Shared,
     events: SyncSender<Stamped>,
-    random: u64,
     /// When the requests began to arrive that leave with the next flush.
     leaving: Vec<u64>,
 }
@@ -54,7 +53,7 @@ pub fn run(xsk: Xsk, shared: &Shared, config: Config, slot: &Slot, events: SyncS
     let own_mac = config.own_mac;
     let (mut generation, rules) = slot.current();
     let mut engine = Engine::new(config, rules).sharing(shared.state.clone());
-    let mut host = QueueHost { xsk, shared, events, random: seed(), leaving: Vec::new() };
+    let mut host = QueueHost { xsk, shared, events, leaving: Vec::new() };
     let mut batch = Vec::with_capacity(64);
     let mut copy = [0u8; FRAME_MAX];
     let (mut asked, mut lost) = (0, 0);
@@ -132,14 +131,6 @@ fn read_meta(raw: &[u8; 16]) -> Option<Meta> {
 /// A request that XDP did not clear for what it is.
 fn judged(raw: &[u8; 16]) -> bool {
     u16::from_ne_bytes([raw[10], raw[11]]) & abi::META_JUDGED != 0
-}
-
-/// Not secret to the kernel, but to the network: std's per-process hash keys.
-fn seed() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
-    hasher.write_u128(Instant::now().elapsed().as_nanos());
-    hasher.finish() | 1
 }
 
 /// IPv6 form.
@@ -304,10 +295,7 @@ impl Host for QueueHost<'_> {
     }
 
     fn random(&mut self) -> u32 {
-        // xorshift64*; predicting it takes seeing earlier outputs, which only proven clients do.
-        self.random ^= self.random >> 12;
-        self.random ^= self.random << 25;
-        self.random ^= self.random >> 27;
-        (self.random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as u32
+        // The honeypot shows these to whoever attacks: earlier ones must not tell later ones.
+        sd_io::net::random_word().expect("the kernel has random bytes") as u32
     }
 }

@@ -96,8 +96,8 @@ pub fn now_ns() -> u64 {
     (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
 }
 
-/// Random bytes from the kernel.
-pub(crate) fn random_word() -> Result<u64> {
+/// Random bytes from the kernel, in the sandbox too.
+pub fn random_word() -> Result<u64> {
     const N: usize = 8; // up to 256 bytes come in one piece
     let mut bytes = [0u8; N];
     // SAFETY: the buffer has N bytes.

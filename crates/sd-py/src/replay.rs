@@ -37,10 +37,12 @@ pub fn replay(
         let mut failed = None;
         let forgiven = unfinished_checksums(first).map_err(PyValueError::new_err)?;
         let summary = sd_inspector::replay::replay(second, rules, &options, forgiven, &mut |event| {
-            let line = event.to_string();
+            let mut line = Vec::new();
+            sd_inspector::eve::write_line(&mut line, event);
+            let line = String::from_utf8_lossy(&line);
             Python::attach(|py| {
                 // A signal (Ctrl-C) or a reader that has gone ends it.
-                failed = py.check_signals().and_then(|()| emit.call1(py, (line,)).map(drop)).err();
+                failed = py.check_signals().and_then(|()| emit.call1(py, (&*line,)).map(drop)).err();
                 failed.is_none()
             })
         });

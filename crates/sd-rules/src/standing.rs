@@ -152,8 +152,8 @@ fn goes_on(byte: u8) -> bool {
 }
 
 fn ends_with_escape(before: &[u8]) -> bool {
-    let tail = &before[before.len().saturating_sub(6)..];
-    tail.iter().rposition(|byte| *byte == b'%').is_some_and(|at| tail.len() - at > 2)
+    let ends = |length: usize, mark: &[u8]| before.len() >= length && before[before.len() - length..].starts_with(mark);
+    ends(3, b"%") || ends(6, b"%u") || ends(6, b"%U")
 }
 
 /// The first line, which is the request line.
@@ -284,7 +284,7 @@ mod tests {
         for uri in ["/a\\cmd.exe", "/cmd.exe", "/a%5ccmd.exe?", "/a%u005ccmd.exe", "/x?y=cmd.exe&z"] {
             assert!(holds(&cmd, uri), "{uri}");
         }
-        for uri in ["/open-cmd.exe", "/xcmd.exe", "/how-to-open-cmd.exe-as-admin"] {
+        for uri in ["/open-cmd.exe", "/xcmd.exe", "/how-to-open-cmd.exe-as-admin", "/a%20my-cmd.exe", "/a%5c-cmd.exe"] {
             assert!(!holds(&cmd, uri), "{uri}");
         }
     }

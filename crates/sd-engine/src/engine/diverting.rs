@@ -339,7 +339,7 @@ impl Core {
     }
 }
 
-/// Somewhere in 2^30 ms of the server's clock, beyond all that it can have said (design.md, section 6).
+/// Somewhere in 2^30 ms of the server's clock, beyond all that it can have said.
 pub(super) fn beyond<H: Host>(tsecr: u32, host: &mut H) -> u32 {
     tsecr.wrapping_add(0x1000_0000 + (host.random() & 0x3fff_ffff))
 }

@@ -151,15 +151,13 @@ impl Tables {
     }
 
     /// Behind the byte with which nothing plain and without a rule's content remained possible.
-    fn end_of_walk(&self, walked: &[u8]) -> usize {
+    fn end_of_walk(&self, walked: &[u8]) -> Option<usize> {
         let mut entry = self.start;
-        for (at, &byte) in walked.iter().enumerate() {
-            entry = self.entries[((entry & STATE_MASK) + u32::from(self.classes[usize::from(byte)])) as usize];
-            if entry & STATE_MASK == 0 {
-                return at + 1;
-            }
-        }
-        walked.len()
+        let ends = walked.iter().position(|byte| {
+            entry = self.entries[((entry & STATE_MASK) + u32::from(self.classes[usize::from(*byte)])) as usize];
+            entry & STATE_MASK == 0
+        });
+        ends.map(|at| at + 1)
     }
 
     /// For people: why a request is not cleared; None when it is.
@@ -201,19 +199,17 @@ impl Tables {
                 return Some(if region == Region::Line { Why::Target(bytes[1]) } else { Why::Header });
             }
         }
+        let Some(end) = self.end_of_walk(walked) else {
+            return Some(if twice == 0 { Why::NoHost } else { Why::Repeated });
+        };
         // A piece that ends where the walk did is the one; comparing is cheaper than searching for each.
-        let end = self.end_of_walk(walked);
         let here = self.pieces.iter().filter(|(piece, _)| folded[..end].ends_with(&piece.bytes));
         for (piece, rules) in here.chain(&self.pieces) {
             if memchr::memmem::find(area(piece.region), &piece.bytes).is_some() {
                 return Some(Why::Rules(piece.bytes.to_vec(), rules.clone()));
             }
         }
-        Some(match (twice, seen & 1, state) {
-            (0, 1, LINE) => Why::Header,
-            (0, 0, _) => Why::NoHost,
-            _ => Why::Repeated,
-        })
+        Some(Why::Header)
     }
 }
 

@@ -14,10 +14,10 @@ pub const START: u16 = 1;
 /// A header line begins; from here on all lines are alike.
 pub const LINE: u16 = 2;
 
-/// A slash after a slash, and a dot after one, are read differently; blanks at a line's end are cut off.
 /// What has been read where the area `Agent` begins.
 pub const AGENT: &[u8] = b"\r\nuser-agent:";
 
+/// A slash after a slash, and a dot after one, are read differently; blanks at a line's end are cut off.
 pub const FORBIDDEN: [(&[u8], Region); 3] = [(b"//", Region::Line), (b"/.", Region::Line), (b" \r", Region::Header)];
 
 /// Headers whose repetition is not plain, in the order of their bits; the first must be there.

@@ -202,6 +202,13 @@ fn reusable(dir: &Path, wanted: &[(&'static str, Info)]) -> Result<Vec<(&'static
     }
 }
 
+/// A walk reads the tables' number before and after, which says something where loads keep their order; and its memory is its
+/// processor's, of which it must not lose hold before it ends.
+fn may_clear() -> bool {
+    let realtime = fs::read("/sys/kernel/realtime").is_ok_and(|text| text.first() == Some(&b'1'));
+    cfg!(target_arch = "x86_64") && !realtime
+}
+
 /// Marks of a map that is replaced by one of another size: they are worth more than its size.
 fn copy_marks(dir: &Path, to: &Attackers) {
     let Ok(Some(old)) = map::open_pin(&dir.join("attackers")) else { return };
@@ -223,9 +230,9 @@ impl Director {
     /// Without an interface: for measurements.
     pub(crate) fn load_for(interface: &str, options: Options) -> Result<Self> {
         let (object, kept) = match Self::object(&options, object::DIRECTOR) {
+            Ok(loaded) if may_clear() => loaded,
             // Loops without a bound need Linux 6.9: without them everything goes to the inspector.
-            Err(_) => Self::object(&options, object::DIRECTOR_PLAIN)?,
-            loaded => loaded?,
+            _ => Self::object(&options, object::DIRECTOR_PLAIN)?,
         };
         Self::with(interface, options, object, kept)
     }

@@ -9,7 +9,10 @@ from typing import Any
 TOP = 10
 SHOWN = 5
 _PREFIX = "travel_"
-NOT_POSSIBLE = "this kernel cannot clear requests (Linux 6.9 or newer can): all go to the inspector"
+NOT_POSSIBLE = (
+    "this kernel cannot clear requests (Linux 6.9 or newer can, on x86-64, without PREEMPT_RT): "
+    "all go to the inspector"
+)
 
 
 def cleared(counters: Mapping[str, int], *, possible: bool) -> dict[str, Any]:

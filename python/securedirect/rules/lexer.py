@@ -18,6 +18,7 @@ ACTIONS = frozenset(
 """First words of a rule in Snort 2, Snort 3 and Suricata."""
 
 _STARTS_RULE = re.compile(rf"(?:{'|'.join(sorted(ACTIONS))})[ \t]")
+_COMMANDS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _COMMENTED_RULE = re.compile(rf"[#\s]*(?=(?:{'|'.join(sorted(ACTIONS))})[ \t])")
 
 
@@ -64,13 +65,15 @@ class RuleText:
 
 
 def as_text(latin: str) -> str:
-    """Text for people from a latin-1 reading of bytes: UTF-8 when it is valid, else as it is."""
-    if latin.isascii():
+    """Text for people from a latin-1 reading of bytes: UTF-8 when it is valid, else as it is. What a terminal
+    would obey is shown as a character that stands for it."""
+    if latin.isascii() and latin.isprintable():
         return latin
     try:
-        return latin.encode("latin-1").decode("utf-8")
+        text = latin.encode("latin-1").decode("utf-8")
     except UnicodeError:
-        return latin
+        text = latin
+    return _COMMANDS.sub("\ufffd", text)
 
 
 def rule_texts(text: str, *, multiline: bool = False) -> Iterator[RuleText]:

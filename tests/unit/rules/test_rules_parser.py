@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from securedirect.errors import ConfigError
-from securedirect.rules.lexer import rule_texts
+from securedirect.rules.lexer import as_text, rule_texts
 from securedirect.rules.model import Addresses, Ports
 from securedirect.rules.parser import parse_addresses, parse_header, parse_ports, parse_rule
 
@@ -29,6 +29,10 @@ class TestTexts:
     def test_byte_order_mark(self):
         (only,) = texts("\xef\xbb\xbf" + GOOD)
         assert parse_rule(only.text, only.start).header.action == "alert"
+
+    def test_what_a_terminal_would_obey_is_not_shown(self):
+        assert as_text("\x1b[2Ja\tb\xc2\x9b31m\xe2\x80\xae") == "\ufffd[2Ja\tb\ufffd31m\ufffd"
+        assert as_text("caf\xc3\xa9 \x93x") == "caf\xc3\xa9 \ufffdx" and as_text("caf\xc3\xa9") == "caf\xe9"
 
     @pytest.mark.parametrize("sign", ["#", "# ", "  #", "##", "#\t"])
     def test_commented_rule(self, sign):

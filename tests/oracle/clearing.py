@@ -24,7 +24,7 @@ from pathlib import Path
 from securedirect import _core
 from securedirect.bench import rulesets
 from securedirect.bench.variants import RULES_516, RULES_ET
-from securedirect.rules import load_rule_files
+from securedirect.rules import RuleService, load_rule_files
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SHARED = CHECKOUT.parent / "shared"
@@ -56,12 +56,12 @@ def documents(only: list[str] | None) -> Iterator[tuple[str, bytes]]:
         if only and name not in only:
             continue
         found = rulesets.find(variant, SHARED / "rules")
-        yield name, load_rule_files(found.files, overrides=found.actions).document
+        yield name, load_rule_files(found.files, service=RuleService(), overrides=found.actions).document
     for folder, dialect in FOLDERS:
         if only and folder not in only:
             continue
         files = sorted((SHARED / "rules" / folder).glob("**/*.rules"))
-        yield folder, load_rule_files(files, dialect=dialect).document  # type: ignore[arg-type]
+        yield folder, load_rule_files(files, service=RuleService(), dialect=dialect).document  # type: ignore[arg-type]
 
 
 def requests_of(path: Path, every: int) -> Iterator[tuple[str, bytes]]:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from securedirect.config.model import AttackersTable
-from securedirect.rules import DEFAULT_RULES, RuleEntry, load_rule_files
+from securedirect.rules import DEFAULT_RULES, RuleEntry, RuleService, load_rule_files
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SHARED = CHECKOUT.parent / "shared"
@@ -101,7 +101,7 @@ def requests() -> Iterator[Request]:
 
 def judge(rules: RuleFiles, source: Path, folder: Path) -> None:
     """What each request matches."""
-    report = load_rule_files(rules.files, include_disabled=rules.include_disabled)
+    report = load_rule_files(rules.files, service=RuleService(), include_disabled=rules.include_disabled)
     loaded = [entry for entry in report.entries if entry.status == "loaded" and rules.has(entry)]
     rules.entries = {str(entry.sid): entry for entry in loaded}
     document = folder / "document.json"

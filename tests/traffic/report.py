@@ -23,7 +23,7 @@ from pathlib import Path
 import attacks
 import benign
 
-from securedirect.rules import DEFAULT_RULES, load_rule_files
+from securedirect.rules import DEFAULT_RULES, RuleService, load_rule_files
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SHARED = CHECKOUT.parent / "shared" / "rules"
@@ -102,7 +102,7 @@ def main() -> int:
     for name, files in rule_sets().items():
         if name != "shipped" and not arguments.shared:
             continue
-        document = load_rule_files(files).document
+        document = load_rule_files(files, service=RuleService()).document
         ordinary = judge(program, document, numbered(benign.requests(arguments.benign, arguments.seed)))
         hostile = judge(program, document, attacks.attacks())
         print(

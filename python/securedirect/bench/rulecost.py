@@ -18,7 +18,7 @@ from typing import Any
 
 from securedirect.bench import reading, rulesets
 from securedirect.bench.variants import RULES_516, RULES_ET
-from securedirect.rules import load_rule_files
+from securedirect.rules import RuleService, load_rule_files
 
 BUILD = Path("build")
 SETS = {"paper-516": RULES_516, "et-2024": RULES_ET}
@@ -65,7 +65,7 @@ def prepare(folder: Path, rules_dir: Path) -> dict[str, Prepared]:
         if found.substitute:
             print(f"NOTE: {name} is {found.text}.", file=sys.stderr)
         times = reading.measure(found, folder / f"{name}.rules")
-        report = load_rule_files(found.files, overrides=found.actions)
+        report = load_rule_files(found.files, service=RuleService(), overrides=found.actions)
         path = folder / f"{name}.json"
         path.write_bytes(report.document)
         prepared[name] = (path, found.text, len(report.entries), times)

@@ -23,7 +23,7 @@ from securedirect.bench.variants import (
     plain_request,
     unknown_requests,
 )
-from securedirect.rules import load_rule_files
+from securedirect.rules import RuleService, load_rule_files
 
 _SLOW_ROUNDS = 3
 """Of ModSecurity, whose figure is a hundredth of the others' and needs no more."""
@@ -49,7 +49,7 @@ def _judge(rules: dict[str, rulesets.RuleSet]) -> dict[str, float]:
     found = rules.get(RULES_516) or rules.get(RULES_ET)
     if found is None:
         return {}
-    document = load_rule_files(found.files, overrides=found.actions).document
+    document = load_rule_files(found.files, service=RuleService(), overrides=found.actions).document
     requests = [plain_request(headers) for headers in (BARE_HEADERS, BROWSER_HEADERS)]
     clearing = _core.Clearing(document)
     times = dict(zip(("judge", "judge_browser"), clearing.measure(requests), strict=False))

@@ -41,10 +41,10 @@ def command(
     flags) are not judged; see securedirect replay.
     """
     from securedirect.replay.explain import explain_request
-    from securedirect.rules.load import DEFAULT_RULES, load_rule_files
+    from securedirect.rules import DEFAULT_RULES, RuleService, load_rule_files
 
     request = _read(file)
-    report = load_rule_files(rules or (DEFAULT_RULES,), dialect=dialect, service_ports=(port,))
+    report = load_rule_files(rules or (DEFAULT_RULES,), dialect=dialect, service=RuleService(port=port))
     report.raise_if_broken()
     result = explain_request(report, request, port=port, sid=sid)
     print(json.dumps(asdict(result), indent=2) if as_json else _overview(result))

@@ -18,7 +18,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from securedirect.rules import vocabulary
 from securedirect.rules.addresses import Reach, describe_ranges, networks, reach
@@ -52,9 +52,6 @@ from securedirect.rules.model import (
     buffer_of,
 )
 from securedirect.rules.parser import IPV4
-
-if TYPE_CHECKING:
-    from securedirect.rules.standing import Standing
 
 Status = Literal["loaded", "not_applicable", "unsupported", "broken", "disabled"]
 STATUSES: tuple[Status, ...] = ("loaded", "not_applicable", "unsupported", "broken", "disabled")
@@ -283,11 +280,11 @@ class DocumentText(NamedTuple):
         priority: int,
         file: str,
         line: int,
-        standing: Standing | None = None,
+        standing: str = "",
     ) -> str:
-        """The entry, as ``rule_document`` has it. ``standing``: what has to hold for the action."""
+        """The entry, as ``rule_document`` has it. ``standing``: what has to hold for the action, as JSON."""
         middle = _json_of(category, priority, action, file)
-        where = f'"standing":{compact(standing.document())},' if standing else ""
+        where = f'"standing":{standing},' if standing else ""
         return f"{self.head},{middle}{line},{where}{self.tail}"
 
 
@@ -371,8 +368,14 @@ def listed_networks(rule: Rule) -> dict[str, list[str]]:
     return {key: _cidrs(texts) for key, texts in (networks(rule.header.source) or _NOWHERE).items()}
 
 
+NETWORKS = ("networks", "except")
+"""Of a list of addresses."""
+
+
 def list_entry(named: Mapping[str, list[str]], entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The document's entry of a list of addresses. ``entry``: of the same rule among the others."""
+    """A list of addresses; without ``NETWORKS`` also the document's entry of it. ``entry``: of the same rule
+    among the others.
+    """
     kept = ("gid", "sid", "rev", "msg", "classtype", "category", "priority", "action", "file", "line")
     return {"networks": named["in"], "except": named["not"], **{key: entry[key] for key in kept}}
 

@@ -8,6 +8,8 @@ there.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from securedirect.rules.model import Dialect
 
@@ -51,15 +53,28 @@ _BUFFER = re.compile(
     r"[;(][ ]?(?:http_(?:raw_)?(?:uri|header|cookie|method|client_body|body)|pkt_data|raw_data)[ ]?(?=;)"
 )
 
-_SAMPLE = 1 << 18
+SAMPLE = 1 << 18
+"""So many characters of a file are enough."""
 
 
-def guess_dialect(text: str) -> Dialect:
-    """The likeliest dialect of a rule file's text (the beginning of it is enough)."""
-    sample = "\n" + text[:_SAMPLE]
-    sticky, modifiers = _buffer_names(sample)
-    snort3 = _count(_SNORT3, sample) + sticky
-    suricata = _count(_SURICATA, sample)
+class Signs(NamedTuple):
+    """How often there is syntax that only some of the dialects have. ``modifiers``: of Snort 2."""
+
+    snort3: int
+    suricata: int
+    modifiers: int
+
+
+def signs(text: str) -> Signs:
+    """Of a part of a file that begins with a line."""
+    text = "\n" + text
+    sticky, modifiers = _buffer_names(text)
+    return Signs(_count(_SNORT3, text) + sticky, _count(_SURICATA, text), modifiers)
+
+
+def guess_dialect(parts: Iterable[Signs]) -> Dialect:
+    """The likeliest dialect of a rule file (the beginning of it is enough)."""
+    snort3, suricata, modifiers = map(sum, zip(*parts, (0, 0, 0), strict=True))
     if snort3 > suricata and snort3 > modifiers:
         return "snort3"
     return "suricata" if suricata else "snort2"

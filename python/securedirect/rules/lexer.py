@@ -76,17 +76,18 @@ def as_text(latin: str) -> str:
     return _COMMANDS.sub("\ufffd", text)
 
 
-def rule_texts(text: str, *, multiline: bool = False) -> Iterator[RuleText]:
+def rule_texts(text: str, *, multiline: bool = False, before: int = 0) -> Iterator[RuleText]:
     """Every rule, every commented-out rule and every line that is neither blank nor a comment.
 
     A backslash at the end of a line continues it. ``multiline``: a rule also goes on until the line that
-    ends with its closing parenthesis (Snort 3), unless another rule begins before that.
+    ends with its closing parenthesis (Snort 3), unless another rule begins before that. ``before``: so many
+    lines of the file stand in front of ``text``.
     """
     lines = text.split("\n")
     index = 0
     while index < len(lines):
         raw = lines[index]
-        number = index + 1
+        number = before + index + 1
         index += 1
         line = raw.rstrip()
         body = line.lstrip()
@@ -102,19 +103,19 @@ def rule_texts(text: str, *, multiline: bool = False) -> Iterator[RuleText]:
             if line[-1] != "\\":
                 yield RuleText(line, start, True, ((0, number, 0),))
                 continue
-            joined, pieces, index = _join_comment(lines, index, line, number)
+            joined, pieces, index = _join_comment(lines, index, line, before)
             yield RuleText(joined, start, True, pieces)
             continue
         start = len(line) - len(body)
         if line[-1] == "\\" or (multiline and line[-1] != ")" and _STARTS_RULE.match(body)):
-            joined, pieces, index = _join(lines, index, line, number, multiline)
+            joined, pieces, index = _join(lines, index, line, before, multiline)
             yield RuleText(joined, start, False, pieces)
             continue
         yield RuleText(line, start, False, ((0, number, 0),))
 
 
 def _join(
-    lines: list[str], index: int, line: str, number: int, multiline: bool
+    lines: list[str], index: int, line: str, before: int, multiline: bool
 ) -> tuple[str, tuple[tuple[int, int, int], ...], int]:
     parts: list[str] = []
     pieces: list[tuple[int, int, int]] = []
@@ -123,7 +124,7 @@ def _join(
         continued = line.endswith("\\")
         # The backslash becomes a blank and the line end stays, so that offsets still fit the physical lines.
         part = line[:-1] + " \n" if continued else line + "\n"
-        pieces.append((length, number, 0))
+        pieces.append((length, before + index, 0))
         parts.append(part)
         length += len(part)
         if index >= len(lines):
@@ -138,17 +139,16 @@ def _join(
             ):
                 break
         line = lines[index].rstrip()
-        number = index + 1
         index += 1
     return "".join(parts).rstrip(), tuple(pieces), index
 
 
 def _join_comment(
-    lines: list[str], index: int, line: str, number: int
+    lines: list[str], index: int, line: str, before: int
 ) -> tuple[str, tuple[tuple[int, int, int], ...], int]:
     """A commented-out rule goes on only in commented lines: Snort does not continue comments."""
     parts = [line[:-1] + " \n"]
-    pieces = [(0, number, 0)]
+    pieces = [(0, before + index, 0)]
     length = len(parts[0])
     while index < len(lines):
         line = lines[index].rstrip()
@@ -160,7 +160,7 @@ def _join_comment(
         rest = body[1:]
         continued = rest.endswith("\\")
         part = rest[:-1] + " \n" if continued else rest
-        pieces.append((length, index, skipped))
+        pieces.append((length, before + index, skipped))
         parts.append(part)
         length += len(part)
         if not continued:

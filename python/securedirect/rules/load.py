@@ -19,6 +19,7 @@ from securedirect.rules.capture import Site, order, view
 from securedirect.rules.capture import entry as capture_entry
 from securedirect.rules.classification import BUILTIN, Classification, read_classification
 from securedirect.rules.compile import (
+    NETWORKS,
     Status,
     compact,
     list_entry,
@@ -27,7 +28,7 @@ from securedirect.rules.compile import (
 )
 from securedirect.rules.model import DIALECTS, Dialect, Rule, RuleService
 from securedirect.rules.policy import SHIPPED, UNKNOWN_PRIORITY, Action, Decision, Policy
-from securedirect.rules.reading import DocumentRule, FileOutcome, Judged, Known, ReadRules, Unit
+from securedirect.rules.reading import DocumentRule, Judged, Known, Outcome, ReadRules, Unit
 from securedirect.rules.report import RuleEntry, RuleReport
 from securedirect.rules.standing import Standing
 
@@ -133,24 +134,24 @@ class _Loader:
     def load(self, path: Path, dialect: Dialect | None) -> None:
         classes = self._classes(path.parent)
 
-        def make(chosen: Dialect, units: list[Unit]) -> FileOutcome:
-            judging = _Judging(self, path, chosen, classes)
+        def make(chosen: Dialect, line: int, units: list[Unit]) -> Outcome:
+            judging = _Judging(self, path, chosen, classes, line)
             for unit in units:
                 judging.add(unit)
             return judging.outcome
 
         context = self._context(classes)
-        outcome = self.read.outcome(path, dialect, self.include_disabled, context, make)
-        begin = len(self.entries)
-        self.entries += outcome.entries
-        self.rules += outcome.rules
-        self.places += [begin + rule.place for rule in outcome.rules]
-        self.reputation += outcome.reputation
-        self.captured += outcome.captured
-        self.used |= outcome.used
+        for outcome in self.read.outcomes(path, dialect, self.include_disabled, context, make):
+            begin = len(self.entries)
+            self.entries += outcome.entries
+            self.rules += outcome.rules
+            self.places += [begin + rule.place for rule in outcome.rules]
+            self.reputation += outcome.reputation
+            self.captured += outcome.captured
+            self.used |= outcome.used
 
     def _context(self, classes: Mapping[str, Classification]) -> Hashable:
-        """All that a file's outcome hangs on besides the file itself."""
+        """All that becomes of a file's rules hangs on this, besides the file itself."""
         return (
             self.service,
             self.service_ports and tuple(self.service_ports),
@@ -196,8 +197,8 @@ class _Loader:
     def _drop(self, reasons: Mapping[int, str], status: Status) -> None:
         for index, reason in reasons.items():
             place = self.places[index]
-            self.entries[place] = replace(
-                self.entries[place], status=status, reason=reason, action="", decided_by=""
+            self.entries[place] = self.entries[place]._replace(
+                status=status, reason=reason, action="", decided_by=""
             )
         kept = [index for index in range(len(self.rules)) if index not in reasons]
         self.rules = [self.rules[index] for index in kept]
@@ -223,7 +224,9 @@ class _Loader:
     def _document(self, rules: Sequence[DocumentRule]) -> bytes:
         head = compact(self._head())[:-1]
         texts = ",".join([rule.json for rule in rules])
-        return f'{head},"rules":[{texts}],"reputation":{compact(self.reputation)}}}'.encode()
+        # Which networks they list is for the kernel.
+        lists = [{key: entry[key] for key in entry if key not in NETWORKS} for entry in self.reputation]
+        return f'{head},"rules":[{texts}],"reputation":{compact(lists)}}}'.encode()
 
     def capture_document(self) -> bytes:
         """Empty unless a site was given."""
@@ -246,17 +249,17 @@ class _Loader:
 
 
 class _Judging:
-    """Makes the outcome of one file's rules, one after the other."""
+    """Makes the outcome of one block's rules, one after the other."""
 
     def __init__(
-        self, loader: _Loader, path: Path, dialect: Dialect, classes: Mapping[str, Classification]
+        self, loader: _Loader, path: Path, dialect: Dialect, classes: Mapping[str, Classification], line: int
     ) -> None:
         self.loader = loader
         self.path = path
         self.file = str(path)
         self.dialect = dialect
         self.classes = classes
-        self.outcome = FileOutcome()
+        self.outcome = Outcome(line)
 
     def add(self, unit: Unit) -> None:
         text, known = unit.text, unit.known
@@ -301,9 +304,10 @@ class _Judging:
             category, priority = _class(rule, classification)
             said = "alert" if action == "off" else action
             place, line = len(outcome.entries), unit.text.line
-            name, standing = self.path.name, decision.standing
+            name = self.path.name
+            standing = compact(decision.standing.document()) if decision.standing else ""
             outcome.rules.append(
-                DocumentRule(place, document, known, said, category, priority, name, line, standing)
+                DocumentRule(place, line, document, known, said, category, priority, name, standing)
             )
         if loader.site is not None and (action != "off" or rule.noalert):  # who is not told acts all the same
             self._capture(unit, known, judged, action, decision.standing)

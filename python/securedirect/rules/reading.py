@@ -2,21 +2,23 @@
 """Reads rule files, each text once: for several services, and in the next load only what has changed.
 
 A load takes over from the one before it (``ReadRules(before)``) what nothing has changed for. What a rule is
-hangs on its text and the dialect, how it is judged also on the service (``Known``). What becomes of a file
-hangs also on its name, the policy and the classes, which the caller calls the context (``FileOutcome``). Only
-what a load has used is there for the next one, so never more than one configuration's rules are kept.
+hangs on its text and the dialect, how it is judged also on the service (``Known``). What becomes of a file's
+rules, ten or so at a time (``blocks``), hangs also on its name, the policy and the classes, which the caller
+calls the context (``Outcome``). Only what a load has used is there for the next one, so never more than one
+configuration's rules are kept.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from securedirect.errors import ConfigError
+from securedirect.rules.blocks import Block, blocks
 from securedirect.rules.compile import (
     DocumentText,
     Status,
@@ -27,14 +29,14 @@ from securedirect.rules.compile import (
     looks_at_http,
     matches_everything,
 )
-from securedirect.rules.dialect import guess_dialect
+from securedirect.rules.dialect import SAMPLE, Signs, guess_dialect, signs
 from securedirect.rules.lexer import RuleText, as_text, rule_texts
 from securedirect.rules.model import Dialect, ParsedRule, Rule, RuleService
 from securedirect.rules.parser import OptionTable, parse_quickly, parse_rule
 from securedirect.rules.reader import read_rule
 from securedirect.rules.report import RuleEntry
 from securedirect.rules.specificity import Specificity
-from securedirect.rules.standing import Standing, measured
+from securedirect.rules.standing import measured
 
 
 class Named(NamedTuple):
@@ -125,9 +127,11 @@ class Unit(NamedTuple):
 
 
 @dataclass(slots=True)
-class FileOutcome:
-    """What becomes of a file's rules for one service, as long as nothing is known of other files."""
+class Outcome:
+    """What becomes of a block's rules for one service, as long as nothing is known of others."""
 
+    line: int
+    """Of the file, on which the block begins."""
     entries: list[RuleEntry] = field(default_factory=list)
     rules: list[DocumentRule] = field(default_factory=list)
     reputation: list[dict[str, Any]] = field(default_factory=list)
@@ -136,38 +140,51 @@ class FileOutcome:
     captured: list[tuple[tuple[int, int, int], dict[str, Any]]] = field(default_factory=list)
     """Entries of the document for captures, with what they are sorted by."""
 
+    def at(self, line: int) -> Outcome:
+        """Where the block begins on another line."""
+        by = line - self.line
+        if not by:
+            return self
+        return Outcome(
+            line,
+            [entry.moved(by) for entry in self.entries],
+            [rule.moved(by) for rule in self.rules],
+            [_moved(one, by) for one in self.reputation],
+            self.used,
+            [(key, _moved(one, by)) for key, one in self.captured],
+        )
+
+
+def _moved(entry: Mapping[str, Any], by: int) -> dict[str, Any]:
+    return {**entry, "line": entry["line"] + by}
+
 
 class DocumentRule(NamedTuple):
     """A rule of the document: the index of its entry, and what makes up its JSON."""
 
     place: int
+    line: int
     document: DocumentText
     known: Known
     action: str
     category: str
     priority: int
     file: str
-    line: int
-    standing: Standing | None
+    standing: str
+    """JSON, or empty."""
 
     @property
     def json(self) -> str:
         said = self.action, self.category, self.priority, self.file, self.line
         return self.document.json(*said, self.standing)
 
-
-class _Record:
-    """What is kept of one file."""
-
-    __slots__ = ("digest", "known", "outcomes")
-
-    def __init__(self, digest: bytes, known: dict[bytes, Known]) -> None:
-        self.digest = digest
-        self.known = known
-        self.outcomes: dict[Hashable, FileOutcome] = {}
+    def moved(self, by: int) -> Self:
+        """The same rule so many lines further on."""
+        return type(self)(self.place, self.line + by, *self[2:])
 
 
-_Key = tuple[Path, Dialect | None, bool]
+_How = tuple[Dialect, bool]
+"""The dialect that rules are read in, and whether those commented out are read, too."""
 _MANY_OPTIONS = 100_000
 
 
@@ -178,87 +195,104 @@ class ReadRules:
         self._before = before
         self._older: Mapping[bytes, Known] | None = None
         self._options = OptionTable()
-        self._digests: dict[Path, bytes] = {}
-        self._data: dict[Path, bytes] = {}
-        self._units: dict[_Key, tuple[Dialect, list[Unit]]] = {}
-        self._records: dict[_Key, _Record] = {}
+        self._blocks: dict[Path, list[Block]] = {}
+        self._units: dict[tuple[_How, int], list[Unit]] = {}
+        # By a block's digest; what is known of its rules by their own.
+        self._signs: dict[bytes, Signs] = {}
+        self._known: dict[_How, dict[bytes, dict[bytes, Known]]] = {}
+        self._outcomes: dict[Hashable, dict[bytes, Outcome]] = {}
 
-    def outcome(
+    def outcomes(
         self,
         path: Path,
         dialect: Dialect | None,
         disabled: bool,
         context: Hashable,
-        make: Callable[[Dialect, list[Unit]], FileOutcome],
-    ) -> FileOutcome:
-        """What becomes of a file: as before if the file and the ``context`` are the same, else by ``make``.
+        make: Callable[[Dialect, int, list[Unit]], Outcome],
+    ) -> Iterator[Outcome]:
+        """What becomes of a file's blocks: as before if the block and the ``context`` are the same, else by
+        ``make``, which is given the block's first line and rules.
 
         ``dialect``: None to guess. ``disabled``: read what is commented out, too. ConfigError for a file that
         cannot be read.
         """
-        key = (path, dialect, disabled)
-        digest = self._digest(path)
-        earlier = self._before._records.get(key) if self._before else None
-        if earlier is not None and earlier.digest != digest:
-            earlier = None
-        record = self._records.get(key)
-        if record is None:
-            record = self._records[key] = _Record(digest, earlier.known if earlier else {})
-        found = record.outcomes.get(context) or (earlier.outcomes.get(context) if earlier else None)
-        if found is None:
-            if key not in self._units:
-                self._units[key] = self._read(path, dialect, disabled, record)
-            found = make(*self._units[key])
-        record.outcomes[context] = found
-        return found
+        if path not in self._blocks:
+            self._blocks[path] = list(blocks(read_rule_file(path)))
+        how = dialect or self._guess(path), disabled
+        key = path, how, context
+        before = self._before or ReadRules()
+        known, earlier_known = self._known.setdefault(how, {}), before._known.get(how, {})
+        made, earlier = self._outcomes.setdefault(key, {}), before._outcomes.get(key, {})
+        for block in self._blocks[path]:
+            digest = block.digest
+            found = made.get(digest) or earlier.get(digest)
+            if found is None:
+                found = make(how[0], block.line, self._read(block, how))
+            elif digest not in known:
+                known[digest] = earlier_known[digest]
+            made[digest] = found = found.at(block.line)
+            yield found
 
     def file_done(self, path: Path) -> None:
         """All services have asked for this file: what they alone need goes, before the next needs room."""
-        self._data.pop(path, None)
+        self._blocks.pop(path, None)
         if len(self._options) > _MANY_OPTIONS:
             self._options.clear()
-        for key in [key for key in self._records if key[0] == path]:
-            self._units.pop(key, None)
-            for known in self._records[key].known.values():
-                known.let_go()
+        for units in self._units.values():
+            for unit in units:
+                if unit.known is not None:
+                    unit.known.let_go()
+        self._units.clear()
 
     def done(self) -> None:
         """Keep what the next load may ask for, and nothing else."""
         self._before = self._older = None
         self._options.clear()
-        self._digests.clear()
 
-    def _digest(self, path: Path) -> bytes:
-        if path not in self._digests:
-            data = self._data[path] = read_rule_file(path)
-            self._digests[path] = blake2b(data, digest_size=16).digest()
-        return self._digests[path]
+    def _guess(self, path: Path) -> Dialect:
+        known = self._before._signs if self._before else {}
+        found = []
+        size = 0
+        for block in self._blocks[path]:
+            digest = block.digest
+            one = self._signs.get(digest) or known.get(digest)
+            if one is None:
+                one = signs(block.data[:SAMPLE].decode("latin-1"))
+            self._signs[digest] = one
+            found.append(one)
+            size += len(block.data)
+            if size > SAMPLE:
+                break
+        return guess_dialect(found)
 
-    def _read(
-        self, path: Path, dialect: Dialect | None, disabled: bool, record: _Record
-    ) -> tuple[Dialect, list[Unit]]:
-        data = self._data[path] if path in self._data else read_rule_file(path)
-        text = data.decode("latin-1")  # one character is one byte
-        chosen = dialect or guess_dialect(text)
-        known = record.known
+    def _read(self, block: Block, how: _How) -> list[Unit]:
+        if (how, block.line) in self._units:
+            return self._units[how, block.line]
+        dialect, disabled = how
+        text = block.data.decode("latin-1")  # one character is one byte
         older = self._known_before()
-        person = f"{chosen}{disabled:d}".encode()
+        known: dict[bytes, Known] = {}
+        person = f"{dialect}{disabled:d}".encode()
         units = []
-        for one in rule_texts(text, multiline=chosen == "snort3"):
+        for one in rule_texts(text, multiline=dialect == "snort3", before=block.line - 1):
             written = one.text[one.start :].encode("latin-1", "replace")
             key = blake2b(written, digest_size=16, person=person, salt=b"#" * one.disabled).digest()
             found = known.get(key) or older.get(key)
-            unit = Unit(one, found) if found else self.unit(one, chosen, disabled)
+            unit = Unit(one, found) if found else self.unit(one, dialect, disabled)
             if unit.known is not None:
                 known[key] = unit.known
             units.append(unit)
-        return chosen, units
+        self._known[how][block.digest] = known
+        self._units[how, block.line] = units
+        return units
 
     def _known_before(self) -> Mapping[bytes, Known]:
         """Of all files: a rule may have moved, or its file got another name."""
         if self._older is None:
-            records = self._before._records.values() if self._before else ()
-            self._older = {key: known for record in records for key, known in record.known.items()}
+            self._older = older = {}
+            for read in self._before._known.values() if self._before else ():
+                for known in read.values():
+                    older.update(known)
         return self._older
 
     def unit(self, text: RuleText, dialect: Dialect, disabled: bool) -> Unit:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Self
 
 from securedirect.errors import ConfigError
 from securedirect.rules.compile import STATUSES, Status
@@ -14,8 +14,7 @@ from securedirect.rules.policy import Action
 from securedirect.rules.specificity import Specificity
 
 
-@dataclass(frozen=True, slots=True)
-class RuleEntry:
+class RuleEntry(NamedTuple):
     """How one rule ended. ``line`` from 1; ``column`` from 1 where a broken rule is wrong, else 0.
 
     ``reason``: why a rule is not loaded, or a remark on one that is. ``action`` and ``decided_by`` are empty
@@ -42,14 +41,18 @@ class RuleEntry:
     http: bool = False
     measure: Specificity | None = None
 
+    def moved(self, by: int) -> Self:
+        """The same rule so many lines further on."""
+        return type(self)(self.file, self.line + by, *self[2:])
+
 
 @dataclass(frozen=True)
 class RuleReport:
     """What became of the rules of some files. ``document``: JSON bytes for the matcher.
 
     ``unused_overrides``: keys of the overrides that met no rule. ``capture``: the document for captures,
-    empty unless it was asked for; ``captured``: how many rules it has. ``reputation``: the lists of addresses
-    in the document.
+    empty unless it was asked for; ``captured``: how many rules it has. ``reputation``: the lists of
+    addresses.
     """
 
     document: bytes

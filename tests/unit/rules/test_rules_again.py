@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,11 @@ import pytest
 from securedirect.config import load_config
 from securedirect.daemon.rulesets import Rulesets, load_rulesets
 from securedirect.errors import ConfigError
-from securedirect.rules import reading
+from securedirect.rules import RuleService, reading
+from securedirect.rules.blocks import blocks
+from securedirect.rules.lexer import rule_texts
+from securedirect.rules.load import Selection, load_for_services
+from securedirect.rules.reading import ReadRules
 
 SITE = """
 [director]
@@ -157,6 +162,108 @@ def test_of_a_changed_file_only_changed_rules_are_read(
     site.write("web.rules", WEB)
     site.again()
     assert site.again() == []
+
+
+def written(dice: random.Random) -> list[str]:
+    """Lines of rules of all kinds: some are broken into several lines, commented out, for other ports, wait
+    for others, or are lists of addresses. Numbers and whole rules come more than once.
+    """
+    sid = dice.randrange(1, 60)
+    text = rule(sid, more=dice.choice(["", "flowbits:set,a; ", "flowbits:isset,a; ", "bsize:>3; "])).rstrip()
+    match dice.randrange(9):
+        case 0:
+            text = f"# {text}"
+        case 1:
+            text = text.replace("; ", "; \\\n  ", 3)
+        case 2:
+            text = f"# {text}".replace("; ", "; \\\n#  ", 3)
+        case 3:
+            text = text.replace("; ", ";\n  ") if dice.randrange(2) else f"{text}\r"
+        case 4:
+            text = text.replace("$HTTP_PORTS", "25").replace("; http_uri", "")
+        case 5:
+            text = f'alert tcp [192.0.2.{sid},198.51.100.0/24] any -> any any (msg:"listed"; sid:{sid};)'
+        case 6:
+            text = dice.choice(["", "# nothing (to see)", "\xef\xbb\xbf" + text])
+    return text.split("\n")
+
+
+def edited(lines: list[str], dice: random.Random) -> list[str]:
+    """Some lines after one change."""
+    at, other = sorted(dice.randrange(len(lines) + 1) for _ in range(2))
+    match dice.randrange(7):
+        case 0:
+            return lines[:at] + written(dice) + lines[at:]
+        case 1:
+            return lines[:at] + lines[min(other, at + 3) :]
+        case 2:
+            return lines[:at] + lines[other:] + lines[at:other]
+        case 3:
+            return lines[:other] + lines[at:]  # twice
+        case 4:
+            return [line.replace(f"sid:{at % 60};", "sid:61;") for line in lines]
+        case 5:
+            return lines[:at] + [f"{line} " for line in lines[at : at + 2]] + lines[at + 2 :]
+    return ["", *lines]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_changes_come_out_as_in_a_first_load(site: Site, seed: int) -> None:
+    """Places of mistakes, too."""
+    dice = random.Random(seed)
+    files = {
+        name: [line for _ in range(80) for line in written(dice)] for name in ("web.rules", "sub/other.rules")
+    }
+    read = ReadRules()
+    actions = {}
+    for _ in range(20):
+        name = dice.choice(list(files))
+        files[name] = edited(files[name], dice)[:400]
+        for one, lines in files.items():
+            (site.folder / one).write_text("\n".join(lines), "latin-1")
+        match dice.randrange(8):
+            case 0:
+                actions = {f"sid:{dice.randrange(60)}": "alert"}
+            case 1:
+                files = dict(reversed(files.items()))
+        services = [
+            Selection(service=RuleService(), overrides=actions),
+            Selection(service=RuleService("mail", 25, "tcp"), technologies=["apache"]),
+        ]
+        paths = [site.folder / one for one in files]
+        dialect = dice.choice(["auto", "auto", "snort3"])
+        read = ReadRules(read)
+        again = load_for_services(paths, services, dialect=dialect, read=read)
+        assert again == load_for_services(paths, services, dialect=dialect)
+    assert sum(report.counts["loaded"] for report in again) > 20
+    assert sum(report.counts["broken"] for report in again) > 0
+
+
+@pytest.mark.parametrize("multiline", [False, True])
+def test_blocks_cut_no_rule_apart(multiline: bool) -> None:
+    dice = random.Random(1)
+    lines = [line for _ in range(2000) for line in written(dice)]
+    data = "\n".join(lines).encode("latin-1")
+    cut = list(blocks(data))
+    assert len(cut) > 50 and b"\n".join(block.data for block in cut) == data
+    apart = [
+        text
+        for block in cut
+        for text in rule_texts(block.data.decode("latin-1"), multiline=multiline, before=block.line - 1)
+    ]
+    assert apart == list(rule_texts(data.decode("latin-1"), multiline=multiline))
+
+
+def test_a_byte_order_mark_is_none_behind_another_block(site: Site) -> None:
+    file = site.folder / "web.rules"
+    cut = next(one for sid in range(100, 1000) if len(list(blocks((one := rule(sid)).encode()))) > 1)
+    read = ReadRules()
+    for before, broken in (("", 0), (cut, 1), ("", 0)):
+        file.write_text(f"{before}\xef\xbb\xbf{WEB}", "latin-1")
+        read = ReadRules(read)
+        (report,) = load_for_services([file], [Selection()], read=read)
+        assert report.counts["broken"] == broken
+        assert [report] == load_for_services([file], [Selection()])
 
 
 def test_what_is_gone_is_not_kept(site: Site) -> None:

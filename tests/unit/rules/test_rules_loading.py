@@ -12,7 +12,7 @@ from securedirect.cli.rules import command
 from securedirect.errors import ConfigError
 from securedirect.rules import DEFAULT_RULES, RuleService, load_rule_files
 from securedirect.rules import load as load_module
-from securedirect.rules.dialect import guess_dialect
+from securedirect.rules.dialect import guess_dialect, signs
 
 WEB = 'alert tcp $EXTERNAL_NET any -> $HTTP_SERVERS $HTTP_PORTS (msg:"m"; content:"c"; sid:1;)'
 
@@ -111,7 +111,8 @@ def test_rules_about_addresses_alone_are_lists(load):
     assert document["rules"] == []
     (entry,) = document["reputation"]
     assert (entry["sid"], entry["rev"], entry["action"], entry["priority"]) == (7, 2, "alert", 2)
-    assert entry["networks"] == ["192.0.2.9/32", "198.51.100.0/24"]
+    (listed,) = report.reputation
+    assert listed == {"networks": ["192.0.2.9/32", "198.51.100.0/24"], "except": [], **entry}
     assert (report.entries[0].status, report.entries[0].decided_by) == ("loaded", "a list of addresses")
 
 
@@ -239,13 +240,13 @@ class TestDialect:
         ],
     )
     def test_guess(self, options, expected):
-        assert (
-            guess_dialect(with_header("tcp any any -> any any").replace('content:"c";', options)) == expected
-        )
+        text = with_header("tcp any any -> any any").replace('content:"c";', options)
+        assert guess_dialect([signs(text)]) == expected
 
     def test_service_headers(self):
-        assert guess_dialect("alert http (sid:1;)") == "snort3"
-        assert guess_dialect("alert http $EXTERNAL_NET any -> $HOME_NET any (sid:1;)") == "suricata"
+        assert guess_dialect([signs("alert http (sid:1;)")]) == "snort3"
+        suricata = signs("alert http $EXTERNAL_NET any -> $HOME_NET any (sid:1;)")
+        assert guess_dialect([suricata]) == "suricata"
 
     def test_told(self, documented):
         text = 'alert tcp any any -> any any (content:"a"; http_uri; content:"b"; sid:1;)'

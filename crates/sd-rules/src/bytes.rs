@@ -105,7 +105,7 @@ impl Field {
     }
 
     pub fn read(&self, buffer: &[u8], cursor: usize, variables: &Variables) -> Read {
-        let begin = self.offset.get(variables) + if self.relative { cursor as i64 } else { 0 };
+        let begin = self.offset.get(variables).saturating_add(if self.relative { cursor as i64 } else { 0 });
         let Ok(begin) = usize::try_from(begin) else { return Read::Nothing };
         let count = usize::try_from(self.bytes.get(variables)).unwrap_or(usize::MAX).min(23);
         let (number, end) = match self.base {

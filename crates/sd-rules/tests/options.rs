@@ -377,3 +377,54 @@ fn bits_of_a_connection_outlive_a_reload() {
     stream.advance(&after, &limits, &mut scratch, b"second\n", true, &mut matches);
     assert_eq!(matches.iter().map(|m| after.rule(m.rule).sid).collect::<Vec<_>>(), [2]);
 }
+
+/// Numbers that a client chose may be as large as numbers get, and an overflow would end the inspector.
+#[test]
+fn numbers_of_the_client_overflow_nothing() {
+    let extract = json!({"kind": "byte_extract", "buffer": "raw", "bytes": 8, "name": "n", "relative": true});
+    let field = |kind: &str, more: serde_json::Value| {
+        let mut option = json!({"kind": kind, "buffer": "raw", "bytes": 4});
+        option.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        option
+    };
+    let math = |op: &str| {
+        field("byte_extract", json!({"name": "m", "math": {"op": op, "value": "n"}, "multiplier": -3, "align": 4}))
+    };
+    let test = |more| {
+        let mut option = field("byte_test", json!({"op": ">", "value": "n"}));
+        option.as_object_mut().unwrap().extend(serde_json::Value::as_object(&more).unwrap().clone());
+        option
+    };
+    let users = [
+        content("raw", b"t", json!({"offset": "n"})),
+        content("raw", b"t", json!({"distance": "n", "within": "n"})),
+        content("raw", b"t", json!({"distance": "n", "negated": true})),
+        content("raw", b"t", json!({"offset": 0, "depth": "n"})),
+        json!({"kind": "isdataat", "buffer": "raw", "value": "n", "relative": true}),
+        json!({"kind": "isdataat", "buffer": "raw", "value": "n"}),
+        test(json!({"offset": "n", "relative": true})),
+        test(json!({"bytes": "n", "offset": 1, "relative": true, "base": "dec"})),
+        test(json!({"offset": "n"})),
+        field("byte_jump", json!({"offset": "n", "relative": true, "multiplier": 3, "align": 4, "post_offset": "n"})),
+        field("byte_jump", json!({"from": "end", "post_offset": "n"})),
+        math("+"),
+        math("-"),
+        math("*"),
+        math("/"),
+        math("<<"),
+        math(">>"),
+    ];
+    for user in &users {
+        for dialect in ["snort2", "snort3", "suricata"] {
+            let after =
+                json!({"kind": "byte_test", "buffer": "raw", "bytes": 1, "op": "=", "value": 7, "relative": true});
+            let mut rule = rule(1, vec![content("raw", b"=", json!({})), extract.clone(), user.clone(), after]);
+            rule["dialect"] = json!(dialect);
+            let set = compile(vec![rule]);
+            for number in [0, 1, -1, i64::MAX, i64::MIN, i64::MAX - 5, i64::MIN + 5] {
+                let body = [b"n=".as_slice(), &number.to_be_bytes(), b"\xff\xff\xff\xff rest"].concat();
+                judge(&set, &post(&body));
+            }
+        }
+    }
+}

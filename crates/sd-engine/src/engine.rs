@@ -31,6 +31,8 @@ const CONFIRM_MAX: u64 = 1_000 * MS;
 const FORGET_IDLE: u64 = 10_000 * MS;
 /// Bits and counts that rules may keep of sources.
 pub const RULE_STATE: usize = 65_536;
+/// Bytes that a client may send while its attack waits to be handed over, besides what is inspected: more than servers let it.
+const WAITING_MOST: usize = 4 << 20;
 const SWEEP_EVERY: u64 = 1_000 * MS;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -325,7 +327,9 @@ impl Core {
             host.count(Counter::DropClosed, 1);
             return Disposition::Consumed;
         }
-        if self.memory > self.config.memory && c.stream.memory() + segment.length > 2048 {
+        let held = c.stream.memory() + segment.length;
+        let waits = !matches!(c.phase, Phase::Judging);
+        if self.memory > self.config.memory && held > 2048 || waits && held > self.config.depth + WAITING_MOST {
             host.count(Counter::DropMemory, 1);
             return Disposition::Consumed;
         }

@@ -434,6 +434,24 @@ fn waiting_for_answers_costs_little_and_ends() {
 }
 
 #[test]
+fn what_comes_while_an_attack_waits_has_a_bound() {
+    let mut b = Bench::new();
+    b.segment(0, GOOD, ACK | PSH);
+    let mut at = GOOD.len() as u32;
+    b.segment(at, EVIL, ACK | PSH);
+    at += EVIL.len() as u32;
+    let most = b.engine.memory() + (1 << 20) + (5 << 20);
+    for _ in 0..10_000 {
+        b.segment(at, &[b'x'; 1400], ACK);
+        at += 1400;
+    }
+    assert!(b.engine.memory() < most, "{}", b.engine.memory());
+    b.pass_time(4_000);
+    assert_eq!(b.world.received(SERVER), GOOD);
+    assert!(b.world.received(HONEYPOT)[GOOD.len()..].starts_with(EVIL));
+}
+
+#[test]
 fn held_and_released() {
     let mut b = Bench::new();
     b.segment(0, &GOOD[..10], ACK);

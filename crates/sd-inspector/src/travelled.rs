@@ -36,17 +36,20 @@ pub fn look(travelled: &Travelled, known: &Known, frame: &[u8], service: impl Fn
     let Some(Some((tables, rules))) = known.get(service) else { return };
     // A request that is cleared by now was judged by other tables.
     let Some(why) = tables.why(request) else { return };
-    let key = |kind: u64, detail: u32| kind << 56 | (service as u64) << 32 | u64::from(detail);
-    match why {
-        Why::Rules(_, ids) => {
-            let sids = ids.iter().take(RULES_MAX).map(|id| rules.rule(RuleId(*id)).sid);
-            travelled.add(std::iter::once(key(RULES, 0)).chain(sids.map(|sid| key(RULES, sid))));
-        }
-        Why::Target(byte) => travelled.add(std::iter::once(key(TARGET, u32::from(byte)))),
-        other => {
-            travelled.add(PLAIN.iter().position(|plain| *plain == other).map(|at| key(at as u64 + 1, 0)).into_iter())
-        }
-    }
+    travelled.add(keys(service, &why, rules));
+}
+
+/// The places of a reason in the table, and of the rules behind it.
+fn keys(service: usize, why: &Why, rules: &RuleSet) -> impl Iterator<Item = u64> {
+    let key = move |kind: u64, detail: u32| kind << 56 | (service as u64) << 32 | u64::from(detail);
+    let (reason, ids) = match why {
+        Why::Rules(_, ids) => (Some(key(RULES, 0)), &ids[..ids.len().min(RULES_MAX)]),
+        // There are few places, and any client can send any byte.
+        Why::Target(byte) => (Some(key(TARGET, if byte.is_ascii_graphic() { u32::from(*byte) } else { 0 })), &[][..]),
+        other => (PLAIN.iter().position(|plain| plain == other).map(|at| key(at as u64 + 1, 0)), &[][..]),
+    };
+    let sids: Vec<u32> = ids.iter().map(|id| rules.rule(RuleId(*id)).sid).collect();
+    reason.into_iter().chain(sids.into_iter().map(move |sid| key(RULES, sid)))
 }
 
 /// The numbers of the reasons in the table are these's places, from 1.
@@ -58,6 +61,7 @@ const RULES: u64 = 8;
 pub fn said(key: u64) -> Option<(usize, String, u32)> {
     let (service, detail) = ((key >> 32 & 0xff_ffff) as usize, key as u32);
     let words = match key >> 56 {
+        TARGET if detail == 0 => "a blank, control or 8-bit character in the target".to_owned(),
         TARGET => Why::Target(detail as u8).to_string(),
         RULES => Why::Rules(Vec::new(), Vec::new()).to_string(),
         kind => PLAIN.get((kind as usize).checked_sub(1)?)?.to_string(),
@@ -68,6 +72,7 @@ pub fn said(key: u64) -> Option<(usize, String, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
     #[test]
     fn every_reason_has_words() {
@@ -78,6 +83,17 @@ mod tests {
         }
         assert_eq!(said(TARGET << 56 | u64::from(b'%')).unwrap().1, "'%' in the target");
         assert!(said(0).is_none() && said(9 << 56).is_none());
+    }
+
+    #[test]
+    fn bytes_of_clients_take_few_places() {
+        let rules = RuleSet::from_json(br#"{"version":1,"rules":[]}"#).unwrap().0;
+        let tables = rules.clearing(1 << 22).unwrap();
+        let request = |byte| [b"GET /a".as_slice(), &[byte], b"b HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+        let travel: Vec<Why> = (0..=255).filter_map(|byte| tables.why(&request(byte))).collect();
+        let places: HashSet<u64> = travel.iter().flat_map(|why| keys(0, why, &rules)).collect();
+        assert!(travel.len() > 150 && places.len() < 10, "{} {places:?}", travel.len());
+        assert!(places.iter().all(|key| said(*key).is_some()));
     }
 
     #[test]

@@ -329,9 +329,12 @@ def _address(text: str, at: int, negated: bool) -> Addresses:
     if IPV4.fullmatch(text):
         return Addresses("address", text, negated)
     try:
+        if "%" in text:
+            raise ValueError("an address of one interface")
         if "-" in text:  # Suricata's range
-            for part in text.split("-", 1):
-                ipaddress.ip_address(part.strip())
+            low, high = (ipaddress.ip_address(part.strip()) for part in text.split("-", 1))
+            if low.version != high.version or int(low) > int(high):
+                raise ValueError("from one end to another")
         elif "/" in text:
             ipaddress.ip_network(text, strict=False)
         else:

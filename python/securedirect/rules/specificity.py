@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -400,7 +401,9 @@ class _Expression:
         pattern = self.test.pattern
         text = pattern.decode("latin-1") if isinstance(pattern, bytes) else pattern
         try:
-            tree = sre.parse(text, re.DOTALL)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # of what Python may mean by it one day
+                tree = sre.parse(text, re.DOTALL)
         except (re.error, OverflowError, RecursionError):
             return 0.0
         total = self._sequence(tree)

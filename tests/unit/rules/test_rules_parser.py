@@ -115,7 +115,11 @@ class TestHeader:
             parse_ports(text)
 
     @pytest.mark.parametrize(
-        "text", ["10.0.0.256", "10.0.0.0/33", "HOME_NET", "[]", "[10.0.0.1", "$", "!any"]
+        "text",
+        [
+            *("10.0.0.256", "10.0.0.0/33", "HOME_NET", "[]", "[10.0.0.1", "$", "!any"),
+            *("10.0.0.9-10.0.0.1", "10.0.0.1-2001:db8::1", "fe80::1%eth0"),
+        ],
     )
     def test_wrong_addresses(self, text):
         with pytest.raises(ConfigError):

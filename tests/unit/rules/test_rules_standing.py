@@ -58,6 +58,13 @@ def test_what_needs_no_place(tmp_path: Path, options: str) -> None:
     assert entry.action != "divert" or "standing" not in json.loads(document)["rules"][0]
 
 
+def test_an_expression_is_pcre_whatever_python_thinks_of_it(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    loaded(tmp_path, r'uricontent:"/a"; pcre:"/[[a]x--[b&&c]/U";')
+    assert not recwarn.list
+
+
 def test_an_override_holds_wherever_it_stands(tmp_path: Path) -> None:
     path = tmp_path / "web-x.rules"
     path.write_text(f"{HEAD} {FILE} {TAIL}\n")

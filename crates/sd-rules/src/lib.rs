@@ -11,6 +11,7 @@
 mod bytes;
 pub mod clearing;
 mod document;
+mod expressions;
 pub mod http;
 mod lines;
 mod matcher;

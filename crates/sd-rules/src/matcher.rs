@@ -9,6 +9,7 @@
 //! depend on how a request was cut.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::bytes::{base64, ByteOption, Came, Names, Value, Variables, VARIABLES};
 use crate::document::{self, Comparison, Dialect};
@@ -24,7 +25,7 @@ pub const STEPS: u32 = 3_000;
 pub enum PartOption {
     Content(Content),
     Pcre {
-        expression: Box<Expression>,
+        expression: Arc<Expression>,
         relative: bool,
         negated: bool,
     },
@@ -266,15 +267,6 @@ struct Unit {
 }
 
 impl Part {
-    /// Build its expressions now instead of at their first use.
-    pub fn warm(&self) {
-        for option in self.checks.iter().chain(&self.options) {
-            if let PartOption::Pcre { expression, .. } = option {
-                expression.warm();
-            }
-        }
-    }
-
     pub fn new(buffer: Buffer, list: Vec<PartOption>) -> Part {
         if list.iter().any(PartOption::in_order) {
             return Part { buffer, checks: Vec::new(), options: list, units: Vec::new(), in_order: true };

@@ -11,11 +11,11 @@ use crate::clearing::{Need, Refused, Tables};
 use crate::document::{
     self, Action, Collection, Comparison, Dialect, Document, Operator, Protocol, RuleOption, Scope, Service,
 };
+use crate::expressions::{Expressions, Found};
 use crate::http::decoder::{self, Decoder, Oddities};
 use crate::http::Profile;
 use crate::matcher::{Content, Part, PartOption};
 use crate::packet::{FlagsTest, PacketTest};
-use crate::pcre::Expression;
 use crate::prefilter::{frequency, Prefilter, PrefilterBuilder};
 use crate::standing::Standing;
 use crate::state::{name_of, Bits, StateOptions, Which};
@@ -116,6 +116,7 @@ pub struct RuleSet {
     listed: HashMap<u32, RuleMeta>,
     /// What each rule cannot match without.
     needs: Vec<Need>,
+    pub(crate) expressions: Expressions,
     stats: RuleSetStats,
 }
 
@@ -172,12 +173,17 @@ impl Ports {
 impl RuleSet {
     /// Compiles `doc`. Rules that cannot be compiled are left out and named with their index and the reason.
     pub fn from_json(doc: &[u8]) -> Result<(RuleSet, Vec<(usize, String)>), LoadError> {
+        RuleSet::compile(doc, &[])
+    }
+
+    /// `others`: sets that have some of the expressions already.
+    fn compile(doc: &[u8], others: &[Arc<RuleSet>]) -> Result<(RuleSet, Vec<(usize, String)>), LoadError> {
         let document: Document = serde_json::from_slice(doc)?;
         if document.version != document::VERSION {
             return Err(LoadError::Version(document.version));
         }
         let mut refused = Vec::new();
-        let mut compiler = Compiler::new();
+        let mut compiler = Compiler::beside(others);
         for (index, text) in document.rules.iter().enumerate() {
             let added = serde_json::from_str::<document::Rule>(text.get())
                 .map_err(|error| format!("not a rule: {error}"))
@@ -196,7 +202,7 @@ impl RuleSet {
 
     /// A set without rules for which every buffer is made: for showing what rules would see.
     pub fn looking(profile: Profile) -> RuleSet {
-        let mut set = Compiler::new().finish(Service { profile, ..Service::default() });
+        let mut set = Compiler::beside(&[]).finish(Service { profile, ..Service::default() });
         set.used = [true; Buffer::COUNT];
         set
     }
@@ -225,14 +231,16 @@ impl RuleSet {
         }
         let mut left_out = 0;
         let mut sets = Vec::with_capacity(collection.documents.len());
+        let mut compiled = valid.to_vec();
         for (place, text) in collection.documents.into_iter().enumerate() {
             if text.get() == "null" {
                 sets.push(valid.get(place).ok_or(LoadError::Missing(place))?.clone());
                 continue;
             }
-            let (set, refused) = RuleSet::from_json(text.get().as_bytes())?;
+            let (set, refused) = RuleSet::compile(text.get().as_bytes(), &compiled)?;
             left_out += refused.len();
             sets.push(Arc::new(set));
+            compiled.extend(sets.last().cloned());
         }
         Ok((sets, left_out))
     }
@@ -244,9 +252,7 @@ impl RuleSet {
 
     /// Build all expressions now, so that no request waits for one: some 0.1 ms each, beside the work.
     pub fn warm(&self) {
-        for part in self.rules.iter().flat_map(|rule| &rule.parts) {
-            part.warm();
-        }
+        self.expressions.values().for_each(|known| known.expression.warm());
     }
 
     /// Number of loaded rules, without the built-in ones.
@@ -332,7 +338,7 @@ impl RuleSet {
     }
 }
 
-struct Compiler {
+struct Compiler<'a> {
     meta: Vec<RuleMeta>,
     rules: Vec<Rule>,
     filters: [PrefilterBuilder; Buffer::COUNT],
@@ -342,11 +348,12 @@ struct Compiler {
     packet_rules: Vec<u32>,
     used: [bool; Buffer::COUNT],
     needs: Vec<Need>,
+    found: Found<'a>,
     stats: RuleSetStats,
 }
 
-impl Compiler {
-    fn new() -> Compiler {
+impl<'a> Compiler<'a> {
+    fn beside(others: &'a [Arc<RuleSet>]) -> Compiler<'a> {
         Compiler {
             meta: Vec::new(),
             rules: Vec::new(),
@@ -357,6 +364,7 @@ impl Compiler {
             packet_rules: Vec::new(),
             used: [false; Buffer::COUNT],
             needs: Vec::new(),
+            found: Found::beside(others),
             stats: RuleSetStats::default(),
         }
     }
@@ -366,7 +374,7 @@ impl Compiler {
         if rule.options.len() > MAX_OPTIONS {
             return Err(format!("more than {MAX_OPTIONS} options"));
         }
-        let need = Need::of(&rule);
+        let need = Need::of(&rule, |pcre| self.found.get(pcre).ok()?.required);
         let mut texts: Vec<(Buffer, Vec<PartOption>)> = Vec::new();
         let mut tests = Vec::new();
         let mut fast: Option<Fast> = None;
@@ -420,7 +428,7 @@ impl Compiler {
             }
             let buffer = rule.dialect.buffer(buffer_of(&option));
             let names = variables.entry(buffer).or_default();
-            let option = part_option(option, rule.dialect, names, &mut backtracking)?;
+            let option = part_option(option, rule.dialect, names, &mut self.found, &mut backtracking)?;
             match texts.iter_mut().find(|(of, _)| *of == buffer) {
                 Some((_, list)) => list.push(option),
                 None => texts.push((buffer, vec![option])),
@@ -531,6 +539,7 @@ impl Compiler {
             listed: HashMap::new(),
             decoders: Decoder::TABLE.iter().map(|row| row.2).collect(),
             needs: self.needs,
+            expressions: self.found.expressions,
             stats: self.stats,
         }
     }
@@ -585,14 +594,15 @@ fn part_option(
     option: RuleOption,
     dialect: Dialect,
     names: &mut Names,
+    found: &mut Found<'_>,
     backtracking: &mut usize,
 ) -> Result<PartOption, String> {
     Ok(match option {
         RuleOption::Content(content) => PartOption::Content(Content::new(content, dialect, names)?),
         RuleOption::Pcre(pcre) => {
-            let expression = Expression::new(&pcre.pattern, pcre.flags)?;
+            let expression = found.get(&pcre)?.expression;
             *backtracking += usize::from(expression.backtracks());
-            PartOption::Pcre { expression: Box::new(expression), relative: pcre.relative, negated: pcre.negated }
+            PartOption::Pcre { expression, relative: pcre.relative, negated: pcre.negated }
         }
         RuleOption::Urilen(length) | RuleOption::Bsize(length) => {
             PartOption::Length(checked(length.comparison)?, length.relative)
@@ -608,7 +618,7 @@ fn part_option(
                 return Err(format!("more than {MAX_OPTIONS} options"));
             }
             let options: Result<Vec<PartOption>, String> =
-                options.into_iter().map(|inner| part_option(inner, dialect, names, backtracking)).collect();
+                options.into_iter().map(|inner| part_option(inner, dialect, names, found, backtracking)).collect();
             PartOption::Base64 {
                 bytes: bytes.map_or(usize::MAX, |bytes| bytes as usize),
                 offset: offset as usize,
@@ -621,7 +631,7 @@ fn part_option(
                 return Err(format!("more than {MAX_OPTIONS} options"));
             }
             let options: Result<Vec<PartOption>, String> =
-                options.into_iter().map(|inner| part_option(inner, dialect, names, backtracking)).collect();
+                options.into_iter().map(|inner| part_option(inner, dialect, names, found, backtracking)).collect();
             PartOption::Transform { steps: Transforms::new(steps)?, options: options?.into_boxed_slice() }
         }
         _ => return Err("a test of a segment or of state inside another option".into()),

@@ -11,7 +11,7 @@
 
 mod automaton;
 mod grammar;
-mod literals;
+pub(crate) mod literals;
 mod needs;
 mod text;
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a rule cannot match a plain request without: pieces of which one must stand in it.
 
+use std::sync::Arc;
+
 use super::literals;
 use super::text::{bits, fold, shortened};
 use crate::document::{Comparison, Content, Dialect, Number, Operator, Pcre, Rule, RuleOption, Scope, TransformStep};
@@ -66,13 +68,14 @@ pub const LONGEST: usize = 2048;
 pub const FLAGS: [u8; 2] = [0x10, 0x18];
 
 impl Need {
-    pub fn of(rule: &Rule) -> Need {
+    /// `required`: the literals of an expression, as [`literals::required`] tells them.
+    pub fn of(rule: &Rule, mut required: impl FnMut(&Pcre) -> Option<Arc<[Vec<u8>]>>) -> Need {
         let mut best: Option<Choice> = None;
         let packet = rule.scope == Scope::Packet;
         for option in &rule.options {
             let found = match option {
                 RuleOption::Content(content) => of_content(rule, content),
-                RuleOption::Pcre(pcre) if !pcre.negated => of_pcre(rule.dialect, pcre),
+                RuleOption::Pcre(pcre) if !pcre.negated => of_pcre(rule.dialect, pcre, &mut required),
                 RuleOption::Transform { buffer, steps, options } => of_transformed(rule, *buffer, steps, options),
                 RuleOption::Flags { set, mode, mask } if packet => match FlagsTest::new(set, mode, mask) {
                     Ok(test) if !FLAGS.iter().any(|flags| test.holds(*flags)) => return Need::Never,
@@ -436,18 +439,18 @@ fn lines(text: &[u8]) -> Vec<Vec<u8>> {
     out
 }
 
-fn of_pcre(dialect: Dialect, pcre: &Pcre) -> Found {
+fn of_pcre(dialect: Dialect, pcre: &Pcre, required: impl FnOnce(&Pcre) -> Option<Arc<[Vec<u8>]>>) -> Found {
     let shape = shape(dialect.buffer(pcre.buffer));
     if shape == Shape::Absent {
         return Found::Impossible;
     }
-    let Some(literals) = literals::required(&pcre.pattern, pcre.flags) else { return Found::Nothing };
+    let Some(literals) = required(pcre) else { return Found::Nothing };
     if shape == Shape::Method {
         let possible = literals.iter().any(|literal| literal.is_empty() || of_plain_method(literal));
         return if possible { Found::Nothing } else { Found::Impossible };
     }
     let mut all = Choice { pieces: Vec::new(), bits: f32::INFINITY };
-    for literal in &literals {
+    for literal in literals.iter() {
         let (first, literal) = match literal.split_first() {
             Some((&literals::BEGIN, rest)) => (true, rest),
             _ => (false, literal.as_slice()),

@@ -23,8 +23,23 @@ pub fn fold(byte: u8) -> u8 {
 
 struct Model {
     text: Vec<u8>,
+    /// Each four bytes that stand in the text, by their hash.
+    fours: Vec<bool>,
     /// Bits of a byte after another one.
     bits: Vec<f32>,
+}
+
+impl Model {
+    /// Whether a piece stands in the text. Few have all their fours there: the text is searched for those.
+    fn has(&self, piece: &[u8]) -> bool {
+        piece.windows(4).all(|four| self.fours[hash(four)]) && memchr::memmem::find(&self.text, piece).is_some()
+    }
+}
+
+/// Of four bytes, in 16 bits.
+fn hash(four: &[u8]) -> usize {
+    let word = four.iter().fold(0, |word, byte| word << 8 | u32::from(*byte));
+    (word.wrapping_mul(0x9E37_79B1) >> 16) as usize
 }
 
 fn model() -> &'static Model {
@@ -51,7 +66,9 @@ fn model() -> &'static Model {
                 bits[first << 8 | second] = -chance.log2();
             }
         }
-        Model { text, bits }
+        let mut fours = vec![false; 65_536];
+        text.windows(4).for_each(|four| fours[hash(four)] = true);
+        Model { text, fours, bits }
     })
 }
 
@@ -65,7 +82,7 @@ pub fn bits(piece: &[u8]) -> f32 {
     for pair in piece.windows(2) {
         sum += model.bits[usize::from(pair[0]) << 8 | usize::from(pair[1])];
     }
-    if sum > SEEN && memchr::memmem::find(&model.text, piece).is_some() {
+    if sum > SEEN && model.has(piece) {
         return SEEN;
     }
     sum
@@ -73,16 +90,20 @@ pub fn bits(piece: &[u8]) -> f32 {
 
 /// The part of a folded piece to look for: short where that costs little.
 pub fn shortened(piece: &[u8]) -> &[u8] {
+    let rarest = |length: usize| {
+        let rated = piece.windows(length).map(|part| (bits(part), part));
+        rated.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((0.0, piece))
+    };
     for length in SHORTEST..=LONGEST.min(piece.len()) {
-        let best = piece.windows(length).max_by(|a, b| bits(a).total_cmp(&bits(b)));
-        if let Some(best) = best.filter(|best| bits(best) >= ENOUGH) {
+        let (bits, best) = rarest(length);
+        if bits >= ENOUGH {
             return best;
         }
     }
     if piece.len() <= LONGEST {
         return piece;
     }
-    piece.windows(LONGEST).max_by(|a, b| bits(a).total_cmp(&bits(b))).unwrap_or(piece)
+    rarest(LONGEST).1
 }
 
 #[cfg(test)]

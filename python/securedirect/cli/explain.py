@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from securedirect.cli.options import json_option, rule_options
-from securedirect.errors import HostError
+from securedirect.errors import EXIT_FAILURE, HostError
 
 if TYPE_CHECKING:
     from securedirect.replay.explain import Explanation, Outcome
@@ -38,15 +38,19 @@ def command(
 
     The request is read from FILE, or from standard input (no FILE, or -): the very bytes, head and body. A
     candidate is a rule whose most specific content is in the request. Rules that look at packets (dsize,
-    flags) are not judged; see securedirect replay.
+    flags) are not judged; see securedirect replay. Exit status: 0, or 1 when no rule has the sid asked for.
     """
-    from securedirect.replay.explain import explain_request
+    from securedirect.replay.explain import UnknownSidError, explain_request
     from securedirect.rules import DEFAULT_RULES, RuleService, load_rule_files
 
     request = _read(file)
     report = load_rule_files(rules or (DEFAULT_RULES,), dialect=dialect, service=RuleService(port=port))
     report.raise_if_broken()
-    result = explain_request(report, request, port=port, sid=sid)
+    try:
+        result = explain_request(report, request, port=port, sid=sid)
+    except UnknownSidError:
+        click.echo(f"no rule has the sid {sid} in these files", err=True)
+        sys.exit(EXIT_FAILURE)
     print(json.dumps(asdict(result), indent=2) if as_json else _overview(result))
 
 

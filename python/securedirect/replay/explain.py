@@ -60,11 +60,16 @@ class Explanation:
     """Whether XDP clears the request by itself, else why it goes to the inspector."""
 
 
+class UnknownSidError(Exception):
+    """No rule has the sid that was asked for."""
+
+
 def explain_request(
     report: RuleReport, request: bytes, *, port: int = 80, sid: int | None = None
 ) -> Explanation:
     """Judge ``request`` (raw bytes, head and body) as sent to ``port``. ``sid``: only rules with that number,
-    whether they were candidates or not."""
+    whether they were candidates or not. UnknownSidError when there is none.
+    """
     document = json.loads(report.document)
     chosen = [rule for rule in document["rules"] if sid is None or rule["sid"] == sid]
     rules: list[Rule] = [rule for rule in chosen if rule.get("scope") != "packet"]
@@ -99,8 +104,9 @@ def explain_request(
             for entry in report.entries
             if entry.sid == sid and (entry.status != "loaded" or entry.reason or entry.action == "off")
         ]
-        if not result.notes and not chosen and not result.matched:
-            result.notes.append(f"no rule has sid {sid}")
+        there = chosen or result.matched or sid in builtin_rules()
+        if not there and not any(entry.sid == sid for entry in report.entries):
+            raise UnknownSidError(sid)
     return result
 
 
@@ -228,4 +234,8 @@ def describe_option(option: Mapping[str, Any]) -> str:
         )
     elif kind == "isdataat":
         text = f"isdataat {negated}{option['value']}" + (", relative" if option.get("relative") else "")
+    elif kind == "absent":
+        text = "absent" + (", or else" if option["or_else"] else "")
+    elif kind == "oddity":
+        text = f"app-layer-event http.{option['name']}"
     return text + (f" in {option['buffer']}" if option.get("buffer") else "")

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (index, reason) in &refused {
         eprintln!("rule {index} of the document: {reason}");
     }
-    let limits = Limits::default();
+    let mut limits = Limits::default();
     let (mut scratch, mut found) = (Scratch::default(), Vec::new());
     let mut out = BufWriter::new(std::io::stdout().lock());
     for line in std::io::stdin().lock().lines() {
@@ -26,6 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (name, text) = line.split_once('\t').ok_or("a line without a tab")?;
         let stream = unhex(text).ok_or("bytes that are not hexadecimal")?;
         found.clear();
+        limits.sent.0 = stream.len() as u64;
         // Each line is a source of its own.
         let mut transaction = Transaction::default();
         transaction.set_source(&Arc::new(RuleState::new(1024)), 1);

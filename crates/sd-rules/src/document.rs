@@ -281,6 +281,17 @@ pub enum RuleOption {
         #[serde(default)]
         negated: bool,
     },
+    /// The request has no such buffer.
+    Absent {
+        buffer: Buffer,
+        /// Or what the other options on it ask for holds.
+        #[serde(default)]
+        or_else: bool,
+    },
+    /// The decoder has found one of these, named by the numbers of the built-in rules.
+    Oddity {
+        sids: Vec<u32>,
+    },
     Dsize(Comparison),
     Flags {
         set: String,
@@ -325,12 +336,14 @@ pub enum RuleOption {
         #[serde(default)]
         any: bool,
     },
-    /// A bit of the source, for so many seconds.
+    /// A bit of the source, or of the destination, for so many seconds.
     Xbits {
         command: BitCommand,
         name: String,
         #[serde(default)]
         seconds: u32,
+        #[serde(default)]
+        track: Track,
     },
     Count(CountOption),
     #[serde(rename = "byte_test")]
@@ -459,9 +472,10 @@ pub enum CountKind {
     Limit,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Track {
+    #[default]
     Source,
     /// For captures; a service has one address.
     Destination,

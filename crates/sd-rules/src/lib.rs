@@ -227,12 +227,22 @@ pub struct Limits {
     pub dst_port: u16,
     /// The client's port.
     pub src_port: u16,
+    /// Bytes that client and server have sent on the connection so far.
+    pub sent: (u64, u64),
     /// In a capture: where the request stands.
     pub view: Option<View>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { depth: 1 << 20, max_head: 64 << 10, max_headers: 1024, dst_port: 80, src_port: 0, view: None }
+        Limits {
+            depth: 1 << 20,
+            max_head: 64 << 10,
+            max_headers: 1024,
+            dst_port: 80,
+            src_port: 0,
+            sent: (0, 0),
+            view: None,
+        }
     }
 }

@@ -258,6 +258,17 @@ pub struct Part {
     units: Vec<Unit>,
     /// The options cannot be cut into units: each is evaluated after those before it, with all retries.
     in_order: bool,
+    pub absence: Absence,
+}
+
+/// What it means that a request does not have the buffer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Absence {
+    #[default]
+    Fails,
+    Matches,
+    /// The same; and a request that has the buffer does not match.
+    Wanted,
 }
 
 struct Unit {
@@ -269,9 +280,11 @@ struct Unit {
 impl Part {
     pub fn new(buffer: Buffer, list: Vec<PartOption>) -> Part {
         if list.iter().any(PartOption::in_order) {
-            return Part { buffer, checks: Vec::new(), options: list, units: Vec::new(), in_order: true };
+            let (checks, units, absence) = (Vec::new(), Vec::new(), Absence::Fails);
+            return Part { buffer, checks, options: list, units, in_order: true, absence };
         }
-        let mut part = Part { buffer, checks: Vec::new(), options: Vec::new(), units: Vec::new(), in_order: false };
+        let (checks, options, units) = (Vec::new(), Vec::new(), Vec::new());
+        let mut part = Part { buffer, checks, options, units, in_order: false, absence: Absence::Fails };
         for option in list {
             if part.units.is_empty() && option.is_positive() || option.leads() {
                 let needs_end = matches!(&option, PartOption::Content(content) if content.endswith);

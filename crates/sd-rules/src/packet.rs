@@ -42,7 +42,12 @@ pub(crate) enum PacketTest {
 }
 
 impl PacketTest {
-    fn holds(&self, facts: &PacketFacts<'_>) -> bool {
+    /// It asks for nothing that only one segment has.
+    pub fn is_of_connection(&self) -> bool {
+        matches!(self, PacketTest::StreamSize(..))
+    }
+
+    pub fn holds(&self, facts: &PacketFacts<'_>) -> bool {
         let ip = facts.ip;
         let version = ip.first().map_or(0, |byte| byte >> 4);
         let word = |at: usize| ip.get(at..at + 2).map(|pair| usize::from(u16::from_be_bytes([pair[0], pair[1]])));

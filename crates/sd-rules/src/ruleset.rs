@@ -14,7 +14,7 @@ use crate::document::{
 use crate::expressions::{Expressions, Found};
 use crate::http::decoder::{self, Decoder, Oddities};
 use crate::http::Profile;
-use crate::matcher::{Content, Part, PartOption};
+use crate::matcher::{Absence, Content, Part, PartOption};
 use crate::packet::{FlagsTest, PacketTest};
 use crate::prefilter::{frequency, Prefilter, PrefilterBuilder};
 use crate::standing::Standing;
@@ -137,6 +137,8 @@ pub(crate) struct Rule {
     pub pass: bool,
     /// Without this it only scores.
     pub standing: Option<Box<Standing>>,
+    /// Of each of these the decoder has to have found one.
+    pub oddities: Box<[Oddities]>,
 }
 
 impl Rule {
@@ -386,6 +388,8 @@ impl<'a> Compiler<'a> {
             ..StateOptions::default()
         };
         let mut variables: HashMap<Buffer, Names> = HashMap::new();
+        let mut absences: Vec<(Buffer, Absence)> = Vec::new();
+        let mut oddities: Vec<Oddities> = Vec::new();
         for option in rule.options {
             if let Some(test) = packet_test(&option)? {
                 tests.push(test);
@@ -393,6 +397,26 @@ impl<'a> Compiler<'a> {
             }
             match &option {
                 RuleOption::Content(content) if content.bytes.is_empty() => return Err("content: empty".into()),
+                RuleOption::Absent { buffer, or_else } => {
+                    let buffer = rule.dialect.buffer(*buffer);
+                    if buffer == Buffer::Raw || buffer.is_of_parts() {
+                        return Err("absent: this buffer cannot be absent".into());
+                    }
+                    absences.push((buffer, if *or_else { Absence::Matches } else { Absence::Wanted }));
+                    if !texts.iter().any(|(of, _)| *of == buffer) {
+                        texts.push((buffer, Vec::new()));
+                    }
+                    continue;
+                }
+                RuleOption::Oddity { sids } => {
+                    let found = sids.iter().map(|sid| Decoder::of_sid(*sid).map(Decoder::bit));
+                    let mask = found.sum::<Option<Oddities>>().filter(|mask| *mask != 0);
+                    oddities.push(mask.ok_or("oddity: no such built-in rule")?);
+                    continue;
+                }
+                // What may be absent need not be found.
+                RuleOption::Content(content)
+                    if absences.iter().any(|(of, _)| *of == rule.dialect.buffer(content.buffer)) => {}
                 RuleOption::Content(content) if !content.negated => {
                     first_positive.get_or_insert(rule.dialect.buffer(content.buffer));
                     choose(&mut fast, rule.dialect, content);
@@ -415,8 +439,8 @@ impl<'a> Compiler<'a> {
                     state.bits.push(Bits { command: *command, which, any: *any });
                     continue;
                 }
-                RuleOption::Xbits { command, name, seconds } => {
-                    let which = Which::Source(name_of("bit", name), *seconds);
+                RuleOption::Xbits { command, name, seconds, track } => {
+                    let which = Which::Address(*track, name_of("bit", name), *seconds);
                     state.bits.push(Bits { command: *command, which, any: false });
                     continue;
                 }
@@ -434,16 +458,25 @@ impl<'a> Compiler<'a> {
                 None => texts.push((buffer, vec![option])),
             }
         }
-        let parts: Vec<Part> = texts.into_iter().map(|(buffer, options)| Part::new(buffer, options)).collect();
+        let mut parts: Vec<Part> = texts.into_iter().map(|(buffer, options)| Part::new(buffer, options)).collect();
+        for (buffer, absence) in absences {
+            for part in parts.iter_mut().filter(|part| part.buffer == buffer) {
+                part.absence = absence;
+            }
+        }
         let packet = rule.scope == Scope::Packet;
-        if !packet && !tests.is_empty() {
+        if !packet && !tests.iter().all(PacketTest::is_of_connection) {
             return Err("tests of single segments need the scope \"packet\"".into());
         }
         if packet && parts.iter().any(|part| part.buffer != Buffer::Raw) {
             return Err("a rule on single segments cannot look at HTTP buffers".into());
         }
         let stateful = state.silent || !state.bits.is_empty() || !state.counts.is_empty();
-        if parts.is_empty() && tests.is_empty() && state.bits.is_empty() && !rule.every {
+        if packet && !oddities.is_empty() {
+            return Err("a rule on single segments cannot ask for what the decoder found".into());
+        }
+        let empty = parts.is_empty() && tests.is_empty() && oddities.is_empty();
+        if empty && state.bits.is_empty() && !rule.every {
             return Err("a rule without any condition".into());
         }
         let pass = rule.action == Action::Pass;
@@ -455,6 +488,8 @@ impl<'a> Compiler<'a> {
         let place = parts.iter().position(|part| Some(part.buffer) == first_positive).unwrap_or(0);
         for part in &parts {
             self.used[part.buffer as usize] = true;
+            // A file that is the whole body is called as the address says.
+            self.used[Buffer::HttpUri as usize] |= part.buffer == Buffer::HttpFileName;
         }
         match (fast, packet) {
             (Some((_, _, _, bytes, nocase)), true) => self.packet_filter.add(&bytes, nocase, id),
@@ -481,6 +516,7 @@ impl<'a> Compiler<'a> {
             view,
             pass,
             standing,
+            oddities: oddities.into_boxed_slice(),
         });
         self.meta.push(RuleMeta {
             gid: rule.gid,

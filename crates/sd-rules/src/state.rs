@@ -155,8 +155,8 @@ pub struct Bits {
 pub enum Which {
     /// Of the connection; hashes of their names.
     Flow(Vec<u64>),
-    /// Of the source; and for how many seconds.
-    Source(u64, u32),
+    /// Of whose address, and for how many seconds.
+    Address(Track, u64, u32),
 }
 
 /// Who is at the ends of a connection, and what is remembered of all sources.
@@ -167,6 +167,18 @@ pub struct Peer<'a> {
     pub destination: u128,
     /// Source and destination.
     pub ports: (u16, u16),
+}
+
+impl Peer<'_> {
+    /// Under what is remembered what `track` names. The service's own address is 0, outside captures.
+    fn address(&self, track: Track) -> u128 {
+        match track {
+            Track::Source => self.source,
+            Track::Destination => self.destination,
+            Track::Both => self.source.rotate_left(64) ^ self.destination,
+            Track::All => 0,
+        }
+    }
 }
 
 /// The bits of one connection, by their names' hashes: they outlive a reload. Few are ever set, and no more than rules name.
@@ -194,13 +206,14 @@ impl StateOptions {
 
     /// None unless all tests of bits hold; then the changes are made, and the counts say whether the rule matches.
     pub fn apply(&self, flow: &mut FlowBits, peer: &Peer<'_>) -> Option<bool> {
-        let source = peer.state.map(|state| (state, peer.source));
         let holds = self.bits.iter().filter(|bits| bits.command.tests()).all(|bits| {
             let wanted = bits.command == BitCommand::Isset;
             match &bits.which {
                 Which::Flow(list) if bits.any => list.iter().any(|bit| flow.get(*bit) == wanted),
                 Which::Flow(list) => list.iter().all(|bit| flow.get(*bit) == wanted),
-                Which::Source(name, _) => source.is_some_and(|(state, address)| state.has(address, *name)) == wanted,
+                Which::Address(track, name, _) => {
+                    peer.state.is_some_and(|state| state.has(peer.address(*track), *name)) == wanted
+                }
             }
         });
         if !holds {
@@ -217,8 +230,9 @@ impl StateOptions {
                         flow.put(bit, value);
                     }
                 }
-                Which::Source(name, seconds) => {
-                    let Some((state, address)) = source else { continue };
+                Which::Address(track, name, seconds) => {
+                    let Some(state) = peer.state else { continue };
+                    let address = peer.address(*track);
                     let set = match bits.command {
                         BitCommand::Toggle => !state.has(address, *name),
                         command => command == BitCommand::Set,
@@ -233,12 +247,7 @@ impl StateOptions {
         }
         let counted = self.counts.iter().all(|count| {
             let Some(state) = peer.state else { return false };
-            let key = match count.track {
-                Track::Source => peer.source,
-                Track::Destination => peer.destination,
-                Track::Both => peer.source.rotate_left(64) ^ peer.destination,
-                Track::All => 0,
-            };
+            let key = peer.address(count.track);
             let port = match count.unique {
                 None => None,
                 Some(Port::Source) => Some(peer.ports.0),

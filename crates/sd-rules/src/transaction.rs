@@ -586,7 +586,7 @@ impl Transaction {
             Buffer::HttpClientBodySnort3 => one(&self.decoded),
             Buffer::HttpTrailer => one(content.map_or(&[], |content| content.trailer())),
             buffer if buffer.is_of_parts() => {
-                let values = content.map(|content| content.values(buffer, body));
+                let values = content.map(|content| content.values(buffer, body, || self.buffers.path(data)));
                 (0..).map_while(|index| values.as_ref()?.get(index)).map(|(bytes, _)| bytes.to_vec()).collect()
             }
             buffer => (0..self.buffers.forms(buffer))

@@ -158,18 +158,19 @@ fn parts_and_their_names() {
         texts(Buffer::HttpFileName, &request),
         ["c:\\\\\\\\d.php", "c:\\\\d.php", "UTF-8\\'\\'e%2Ephp", "e.php"]
     );
-    assert_eq!(texts(Buffer::HttpFileData, &request), ["one\\r\\ntwo", "<?php\\r\\n--xYz", ""]);
+    assert_eq!(texts(Buffer::HttpFileData, &request), ["<?php\\r\\n--xYz", ""], "the first part is no file");
     assert_eq!(oddities(&request), [0; 0]);
     // Bare line feeds, quotes around the boundary.
     let request = with(
         "Content-Type: Multipart/Mixed; boundary=\"x y\"\r\n",
-        b"--x y\nContent-Disposition: form-data; name=a\n\nvalue\n--x y--\n",
+        b"--x y\nContent-Disposition: form-data; name=a; filename=f\n\nvalue\n--x y--\n",
     );
     assert_eq!(texts(Buffer::HttpFileData, &request), ["value"]);
-    assert_eq!(
-        texts(Buffer::HttpFileData, &with("Content-Type: text/plain; boundary=x\r\n", b"--x\n\na\n--x")),
-        [""; 0]
-    );
+    // Other bodies are a file by themselves, called as the address says.
+    let request = with("Content-Type: text/plain; boundary=x\r\n", b"--x\n\na\n--x");
+    assert_eq!(texts(Buffer::HttpFileData, &request), ["--x\\n\\na\\n--x"]);
+    assert_eq!(texts(Buffer::HttpFileName, &request), ["/up"]);
+    assert_eq!(texts(Buffer::HttpPartName, &request), [""; 0]);
 }
 
 #[test]
@@ -185,15 +186,16 @@ fn rules_on_parts() {
     ]);
     let request = multipart(
         "xY",
-        "--xY\nContent-Disposition: form-data; name=a\n\none\n--xY\nContent-Disposition: form-data; name=b; \
-         filename=s.php\n\n<?php\n--xY\nContent-Disposition: form-data; name=c\n\ntwo\n--xY--\n",
+        "--xY\nContent-Disposition: form-data; name=a; filename=xx\n\none\n--xY\nContent-Disposition: form-data; name=b; \
+         filename=s.php\n\n<?php\n--xY\nContent-Disposition: form-data; name=c; filename=xx\n\ntwo\n--xY--\n",
     );
     let ids = |request: &[u8]| sids(&set, &Limits::default(), request).into_iter().map(|one| one.1).collect::<Vec<_>>();
     assert_eq!(ids(&request), [1, 2, 3, 5, 6]);
-    assert_eq!(ids(&with("", b"--xY\r\nfilename=s.php")), [0; 0], "no multipart, no parts");
-    // A part that never ends is judged as far as it goes.
-    let open = multipart("xY", "--xY\nContent-Disposition: form-data; name=b\n\none two");
+    assert_eq!(ids(&with("", b"--xY\r\nfilename=s.php")), [5], "no multipart, one file");
+    // A part that never ends is judged as far as it goes; what is no file is none.
+    let open = multipart("xY", "--xY\nContent-Disposition: form-data; name=b; filename=xx\n\none two");
     assert_eq!(ids(&open), [3, 4]);
+    assert_eq!(ids(&multipart("xY", "--xY\nContent-Disposition: form-data; name=b\n\none two")), [0; 0]);
 }
 
 #[test]

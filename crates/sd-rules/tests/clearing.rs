@@ -58,6 +58,30 @@ fn a_rule_without_a_content_clears_nothing() {
 }
 
 #[test]
+fn what_may_be_absent_need_not_be_found() {
+    let agent = content("http_user_agent", b"curl/7", json!({}));
+    let absent = |or_else: bool| json!({"kind": "absent", "buffer": "http_user_agent", "or_else": or_else});
+    let path = content("http_uri", b"/admin", json!({}));
+    let of = |options: Vec<serde_json::Value>| set(vec![rule(1, options)]).clearing(1 << 22);
+    assert_eq!(of(vec![absent(true), agent.clone()]).unwrap_err(), Refused::Open { rules: vec![0] });
+    assert_eq!(of(vec![absent(false)]).unwrap_err(), Refused::Open { rules: vec![0] });
+    let tables = of(vec![path, absent(true), agent]).unwrap();
+    assert_eq!(tables.judge(PLAIN), Verdict::Cleared);
+    assert_eq!(tables.judge(b"GET /admin HTTP/1.1\r\nHost: www.example.org\r\n\r\n"), Verdict::Travels);
+}
+
+#[test]
+fn files_and_oddities_are_in_no_plain_request() {
+    let odd = |sid: u32| rule(sid, vec![json!({"kind": "oddity", "sids": [sid]})]);
+    let file = rule(1, vec![content("http_file_data", b"/", json!({}))]);
+    let tables = set(vec![odd(4), odd(26), file]).clearing(1 << 22).unwrap();
+    assert_eq!((tables.summary.never, tables.summary.sought), (3, 0));
+    assert_eq!(tables.judge(PLAIN), Verdict::Cleared);
+    // A header may be repeated in a plain one.
+    assert_eq!(set(vec![odd(59)]).clearing(1 << 22).unwrap_err(), Refused::Open { rules: vec![0] });
+}
+
+#[test]
 fn a_protocol_s_name_is_looked_for_where_it_does_not_belong() {
     let not = |bytes: &[u8], within: u32| content("raw", bytes, json!({"negated": true, "within": within}));
     let name = |bytes| content("raw", bytes, json!({"nocase": true, "depth": 300}));

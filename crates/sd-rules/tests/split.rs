@@ -129,7 +129,17 @@ fn mixed_rules() -> RuleSet {
             vec![pcre("http_file_data", b"^a.*b$", plain.clone()), content("http_part_name", b"a", plain.clone())],
         ),
         rule(18, vec![content("http_trailer", b"ab", plain.clone())]),
-        rule(19, vec![content("http_file_data", b"X", json!({"negated": true})), content("raw", b"ab", plain)]),
+        rule(19, vec![content("http_file_data", b"X", json!({"negated": true})), content("raw", b"ab", plain.clone())]),
+        rule(20, vec![json!({"kind": "absent", "buffer": "http_client_body"}), content("raw", b"a", plain.clone())]),
+        rule(
+            21,
+            vec![
+                json!({"kind": "absent", "buffer": "http_content_type", "or_else": true}),
+                content("http_content_type", b"b", plain.clone()),
+                content("raw", b"ab", plain),
+            ],
+        ),
+        rule(22, vec![json!({"kind": "oddity", "sids": [6, 67, 73, 75]})]),
     ])
 }
 

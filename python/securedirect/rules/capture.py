@@ -28,11 +28,13 @@ from securedirect.rules.model import (
     Content,
     FlowBits,
     IsDataAt,
+    Oddity,
     Pcre,
     Ports,
     Rule,
     Size,
     SourceBit,
+    StreamSize,
     Transformed,
     buffer_of,
 )
@@ -160,7 +162,7 @@ def view(rule: Rule, site: Site) -> dict[str, Any] | str:
         "from_ports": site.ports(header.source_ports),
         "to_ports": site.ports(header.destination_ports),
         "both": header.direction == "<>",
-        "client": None if not rule.side else rule.side == "client",
+        "client": None if not (rule.side or rule.flow_start) else rule.side != "server",
         "established": rule.established,
         "drop": _ACTIONS.get(header.action) in (1, 2),
         "silent": rule.noalert,
@@ -169,9 +171,17 @@ def view(rule: Rule, site: Site) -> dict[str, Any] | str:
 
 
 def _unit(rule: Rule) -> str:
-    if any(buffer_of(test).startswith("http_") for test in rule.tests):
+    if any(buffer_of(test).startswith("http_") or isinstance(test, Oddity) for test in rule.tests):
         return "request"
-    if is_packet(rule) or rule.header.protocol in ("udp", "icmp"):
+    if rule.flow_start:
+        return "once"
+    if rule.header.hook.startswith("request") and rule.header.protocol in ("http", "http1"):
+        return "request"
+    if (
+        is_packet(rule)
+        or any(isinstance(test, StreamSize) for test in rule.tests)
+        or rule.header.protocol in ("udp", "icmp")
+    ):
         return "packet"
     looks = any(
         isinstance(

@@ -23,6 +23,7 @@ from typing import Any, Literal, NamedTuple
 from securedirect.rules import vocabulary
 from securedirect.rules.addresses import Reach, describe_ranges, networks, reach
 from securedirect.rules.model import (
+    Absent,
     Base64,
     ByteExtract,
     ByteJump,
@@ -36,6 +37,7 @@ from securedirect.rules.model import (
     HeaderTest,
     IpOption,
     IsDataAt,
+    Oddity,
     PacketTest,
     Pcre,
     Rule,
@@ -94,6 +96,8 @@ def judge(rule: Rule, service: RuleService | None = None) -> Verdict:
         foreign.append(f"protocol {header.protocol} is not this service's")
     if rule.side == "server":
         foreign.append("looks at what the server sends (flow to_client)")
+    if rule.flow_start:
+        foreign.append("about the first packet of a connection, which carries no request")
     if rule.established is False:
         foreign.append("about connections that do not stand yet, which carry no request")
     if service is not None and service.protocol == "http" and rule.services:
@@ -118,9 +122,9 @@ def judge(rule: Rule, service: RuleService | None = None) -> Verdict:
     stopped = list(rule.unsupported)
     if header.action in ("activate", "dynamic", "rewrite"):
         stopped.append(f"action {header.action}")
-    if any(isinstance(test, StreamSize) and test.side == "client" for test in rule.tests):
-        stopped.append("stream_size")
-    if is_packet(rule) and any(buffer_of(test) not in ("", "raw") for test in rule.tests):
+    if is_packet(rule) and any(
+        buffer_of(test) not in ("", "raw") or isinstance(test, Oddity) for test in rule.tests
+    ):
         stopped.append("HTTP buffers together with tests of single segments")
     if stopped:
         return Verdict("unsupported", "; ".join(stopped), header_reach)
@@ -200,7 +204,7 @@ def looks_at_http(rule: Rule, ports: tuple[tuple[int, int], ...] | None) -> bool
     """True for a rule about HTTP requests, false for one about any TCP service that may meet one."""
     if rule.header.protocol in ("http", "http1"):
         return True
-    if any(buffer_of(test).startswith("http_") for test in rule.tests):
+    if any(buffer_of(test).startswith("http_") or isinstance(test, Oddity) for test in rule.tests):
         return True
     if any(key == "service" and value in vocabulary.HTTP_SERVICES for key, value in rule.metadata):
         return True
@@ -215,8 +219,9 @@ def is_packet(rule: Rule) -> bool:
         or any(
             isinstance(test, PacketTest) or (isinstance(test, Size) and test.kind == "dsize")
             for test in rule.tests
-            # TCP it is, whatever the protocol's number is compared with.
+            # TCP it is, whatever the protocol's number is compared with; what was sent streams know.
             if not (isinstance(test, HeaderTest) and test.field == "protocol")
+            and not isinstance(test, StreamSize)
         )
     )
 
@@ -468,6 +473,10 @@ def _option(test: Test, capture: bool = False) -> dict[str, Any]:
                 "relative": test.relative,
                 "negated": test.negated,
             }
+        case Absent():
+            return {"kind": "absent", "buffer": test.buffer, "or_else": test.or_else}
+        case Oddity():
+            return {"kind": "oddity", "name": test.name, "sids": list(test.sids)}
         case ByteTest():
             return {
                 "kind": "byte_test",
@@ -521,7 +530,8 @@ def _option(test: Test, capture: bool = False) -> dict[str, Any]:
                 "any": test.either,
             }
         case SourceBit():
-            return {"kind": "xbits", "command": test.command, "name": test.name, "seconds": test.seconds}
+            entry = {"kind": "xbits", "command": test.command, "name": test.name, "seconds": test.seconds}
+            return entry | ({"track": test.track} if test.track != "source" else {})
         case Count():
             return {
                 "kind": "count",

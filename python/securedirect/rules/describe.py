@@ -28,8 +28,14 @@ def _line(option: dict[str, Any]) -> str:
         case "isdataat":
             what = "more bytes after the last match" if option["relative"] else "bytes and one more"
             return f"{buffer}: {no}{option['value']} {what}"
+        case "absent":
+            return f"{buffer}: not there" + (", or else" if option["or_else"] else "")
+        case "oddity":
+            return f"decoder: {option['name'].replace('_', ' ')}"
         case "dsize":
             return f"segment: payload {option['op']} {option['value']} bytes"
+        case "stream_size":
+            return f"connection: {option['side']} has sent {option['op']} {option['value']} bytes"
         case "flags":
             return f"segment: TCP flags {option['mode']} {option['set']}"
         case "ack" | "seq":
@@ -57,7 +63,7 @@ def _line(option: dict[str, Any]) -> str:
             names = (" or " if option["any"] else " and ").join(option["bits"])
             return f"connection: {option['command']} {names}"
         case "xbits":
-            return f"source: {option['command']} {option['name']}"
+            return f"{option.get('track', 'source')}: {option['command']} {option['name']}"
         case "count":
             whose = "of one source" if option["track"] == "source" else "of all sources"
             return f"count ({option['how']}): {option['count']} matches {whose} in {option['seconds']} s"

@@ -122,6 +122,9 @@ class Reader:
         self.side: Literal["", "client", "server"] = ""
         self.established: bool | None = None
         self.flow = False
+        self.flow_start = False
+        self.files = ""
+        """The option that looks into files, as long as it is not known whose."""
 
 
 def ignored(reader: Reader, option: Option) -> None:

@@ -51,7 +51,9 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What stands before the options. ``direction``: "->" or "<>"."""
+    """What stands before the options. ``direction``: "->" or "<>". ``hook``: where in the protocol
+    Suricata asks the rule (``http1:request_headers``).
+    """
 
     action: str
     protocol: str
@@ -60,12 +62,13 @@ class Header:
     direction: str
     destination: Addresses
     destination_ports: Ports
+    hook: str = ""
     _hash: int = field(init=False, repr=False, compare=False)
     """Known from the beginning: a header is looked up several times for each rule, and may be long."""
 
     def __post_init__(self) -> None:
         parts = (self.action, self.protocol, self.source, self.source_ports)
-        value = hash((parts, self.direction, self.destination, self.destination_ports))
+        value = hash((parts, self.direction, self.destination, self.destination_ports, self.hook))
         object.__setattr__(self, "_hash", value)
 
     def __hash__(self) -> int:
@@ -143,6 +146,22 @@ class IsDataAt:
     value: Number
     relative: bool = False
     negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The request has no such buffer; ``or_else``: or what the other tests of it ask for holds."""
+
+    buffer: str
+    or_else: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Oddity:
+    """The decoder has found one of these: numbers of built-in rules."""
+
+    name: str
+    sids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,11 +315,12 @@ class FlowBits:
 
 @dataclass(frozen=True, slots=True)
 class SourceBit:
-    """A bit of the source (xbits, hostbits), for ``seconds`` where it is set."""
+    """A bit of the source or of the destination (xbits, hostbits), for ``seconds`` where it is set."""
 
     command: str
     name: str
     seconds: int = 0
+    track: Literal["source", "destination"] = "source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,13 +341,13 @@ BufferTest = Content | Pcre | Size | IsDataAt
 PacketTest = TcpFlags | TcpNumber | HeaderTest | FragBits | IpOption | SameIp | StreamSize
 ByteOption = ByteTest | ByteJump | ByteExtract
 StateTest = FlowBits | SourceBit | Count
-Test = BufferTest | PacketTest | ByteOption | Base64 | Transformed | StateTest
+Test = BufferTest | PacketTest | ByteOption | Base64 | Transformed | Absent | Oddity | StateTest
 
 
 def buffer_of(test: Test) -> str:
     """The buffer that a test looks into, empty for one that looks into none."""
     match test:
-        case Content() | Pcre() | Size() | IsDataAt() | Base64() | Transformed():
+        case Content() | Pcre() | Size() | IsDataAt() | Base64() | Transformed() | Absent():
             return "" if isinstance(test, Size) and test.kind == "dsize" else test.buffer
         case ByteTest() | ByteJump() | ByteExtract():
             return test.field.buffer
@@ -341,7 +361,8 @@ class Rule:
 
     ``segments``: it asks for single segments instead of the stream (flow:no_stream), ``stream_only``: for the
     stream alone. ``flow``: it has a flow option; ``side``: whose packets it looks at, empty for both;
-    ``established``: whether the connection stands, None when it does not matter. ``services``: that the rule
+    ``established``: whether the connection stands, None when it does not matter. ``flow_start``: only about
+    its first packet. ``services``: that the rule
     names (Snort). ``foreign``: why the rule cannot concern requests, empty when it can.
     """
 
@@ -362,6 +383,7 @@ class Rule:
     flow: bool = False
     side: Side = ""
     established: bool | None = None
+    flow_start: bool = False
     services: tuple[str, ...] = ()
     unsupported: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()

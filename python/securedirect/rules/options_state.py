@@ -226,12 +226,15 @@ def _xbits(reader: Reader, option: Option) -> None:
         hint = "xbits:set,name,track ip_src,expire 60;"
         fail(option.value_at, f"{option.name} needs a command and a name", hint)
     seconds = 30 if option.name == "xbits" else 300
+    track: Literal["source", "destination"] = "source"
     for part in parts[2:]:
         word, _, value = part.lower().partition(" ")
         if word == "expire":
             seconds = read_number(option, value.strip(), 1, 0x7FFFFFFF)
         elif word.isdigit():  # hostbits may name a time alone
             seconds = int(word)
+        elif (word, value.strip()) in (("track", "ip_dst"), ("dst", "")):
+            track = "destination"
         elif (word, value.strip()) not in (
             ("track", "ip_src"),
             ("track", "ip_pair"),
@@ -239,7 +242,7 @@ def _xbits(reader: Reader, option: Option) -> None:
             ("both", ""),
         ):
             reader.unsupported[f"{option.name}:{command} with {part}"] = None
-    reader.tests.append(SourceBit(command, parts[1], seconds))
+    reader.tests.append(SourceBit(command, parts[1], seconds, track))
 
 
 def _count(reader: Reader, option: Option, words: dict[str, str], how: CountKind) -> None:

@@ -26,6 +26,7 @@ _NAME = re.compile(r"\s*+([A-Za-z][\w.\-]*+)\s*+(:?)", re.ASCII)
 _BLANKS = " \t\r\n\f\v"
 _WORD = re.compile(r"[^\s(]+")
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][\w.\-]*)\}?\Z")
+_HOOK = re.compile(r"[a-z][a-z0-9_]*")
 _PORT_NUMBER = re.compile(r"\d{1,5}\Z")
 
 PROTOCOLS = frozenset(
@@ -208,11 +209,13 @@ def parse_header(text: str) -> Header:
             "for example: alert tcp any any -> $HOME_NET 80 (...)",
         )
     at, protocol = words[1]
-    if protocol.lower() not in PROTOCOLS:
-        fail(at, f"unknown protocol '{protocol}'", "for example tcp, http, udp, ip")
+    # Suricata 8 may say where in the protocol the rule is asked: http1:request_headers.
+    protocol, colon, hook = protocol.lower().partition(":")
+    if protocol not in PROTOCOLS or (colon and not _HOOK.fullmatch(hook)):
+        fail(at, f"unknown protocol '{words[1][1]}'", "for example tcp, http, udp, ip")
     anywhere, all_ports = Addresses("any"), Ports("any")
     if len(words) == 2:  # Snort 3's service rule: alert http (...)
-        return Header(action, protocol.lower(), anywhere, all_ports, "->", anywhere, all_ports)
+        return Header(action, protocol, anywhere, all_ports, "->", anywhere, all_ports, hook)
     if len(words) != 7:
         at = words[-1][0]
         if len(words) > 7:
@@ -233,12 +236,13 @@ def parse_header(text: str) -> Header:
         fail(at, f"unknown direction '{direction}'", "write -> or <>")
     return Header(
         action,
-        protocol.lower(),
+        protocol,
         parse_addresses(words[2][1], words[2][0]),
         parse_ports(words[3][1], words[3][0]),
         direction,
         parse_addresses(words[5][1], words[5][0]),
         parse_ports(words[6][1], words[6][0]),
+        hook,
     )
 
 

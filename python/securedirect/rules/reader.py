@@ -5,7 +5,7 @@ A wrong value is a ``ConfigError`` (column = offset + 1); an option that this ve
 that concerns traffic SecureDirect never sees, is noted in the rule. Syntax that has only one meaning is
 taken in every dialect (``http.uri`` in a Snort file); what means different things is read as the dialect
 says. The options themselves: ``options_content``, ``options_transform``, ``options_bytes``,
-``options_state``.
+``options_request``, ``options_state``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import cast
 from securedirect.rules import (
     options_bytes,
     options_content,
+    options_request,
     options_state,
     options_transform,
     vocabulary,
@@ -69,6 +70,10 @@ def read_rule(parsed: ParsedRule, dialect: Dialect) -> Rule:
         else:
             _other(reader, option)
         reader.before = option.name
+    if reader.files:
+        options_request.whose_files(reader, parsed.header)
+    if parsed.header.hook:
+        options_request.hooked(reader, parsed.header)
     if not reader.sid:
         fail(0, "the rule has no sid", "give each rule a number of its own: sid:1000001;")
     tests = _nested([test.freeze() if isinstance(test, Draft) else test for test in reader.tests])
@@ -92,6 +97,7 @@ def read_rule(parsed: ParsedRule, dialect: Dialect) -> Rule:
         flow=reader.flow,
         side=reader.side,
         established=reader.established,
+        flow_start=reader.flow_start,
         services=tuple(dict.fromkeys(reader.services)),
         unsupported=tuple(reader.unsupported),
         foreign=tuple(reader.foreign),
@@ -212,6 +218,7 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(vocabulary.IGNORED, ignored),
     **options_content.HANDLERS,
     **options_bytes.HANDLERS,
+    **options_request.HANDLERS,
     **options_state.HANDLERS,
     **options_transform.HANDLERS,
     "msg": _msg,

@@ -37,6 +37,7 @@ except ImportError:  # pragma: no cover
     import sre_parse as sre
 
 from securedirect.rules.model import (
+    Absent,
     Base64,
     ByteTest,
     Content,
@@ -46,6 +47,7 @@ from securedirect.rules.model import (
     Size,
     Test,
     Transformed,
+    buffer_of,
 )
 
 if TYPE_CHECKING:
@@ -316,7 +318,9 @@ class Specificity:
 
 def specificity(rule: Rule) -> Specificity:
     """How specific ``rule`` is."""
-    parts = [*_contents(rule.tests), *_expressions(rule.tests), *_others(rule.tests)]
+    absent = {test.buffer for test in rule.tests if isinstance(test, Absent)}
+    tests = [test for test in rule.tests if not absent or buffer_of(test) not in absent]
+    parts = [*_contents(tests), *_expressions(tests), *_others(tests)]
     parts.sort(key=lambda part: -part[1])
     total = min(_MOST, sum(bits for _, bits in parts))
     return Specificity(total, tuple(part for part in parts if part[1] > 0))

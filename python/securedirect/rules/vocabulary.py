@@ -55,6 +55,9 @@ STICKY = {
     "http_connection": "http_connection",
     "http_header_names": "http_header_names",
     "http_start": "http_start",
+    "file.name": "http_file_name",
+    "file.data": "http_file_data",
+    "file_data": "http_file_data",
     "pkt_data": "raw",
     "raw_data": "raw",
 }
@@ -111,7 +114,7 @@ RESPONSE = frozenset(
     """
     http.stat_code http.stat_msg http.response_body http.response_header http.response_line
     http.server http.location http_stat_code http_stat_msg http_server_body http_response_line
-    http_raw_status http_server http_location file_data file.data js_data vba_data
+    http_raw_status http_server http_location js_data vba_data
     http.response_header_names
     """.split()
 )
@@ -120,7 +123,7 @@ RESPONSE = frozenset(
 IGNORED = frozenset(
     """
     reference tag target rem logto session resp react soid sample gid_map fast_pattern_offset
-    fast_pattern_length activates activated_by count prefilter filestore
+    fast_pattern_length activates activated_by count prefilter filestore bypass nfq_set_mark
     """.split()
 )
 """No part of what a rule matches."""
@@ -136,18 +139,17 @@ UNSUPPORTED = {
     **dict.fromkeys("domain tld luaxform gunzip zlib_deflate subslice".split(), "transformations"),
     **dict.fromkeys(
         """
-    app-layer-event app-layer-protocol flowint dataset datarep lua luajit requires
+    flowint dataset datarep lua luajit
     """.split(),
         "state",
     ),
     **dict.fromkeys(
-        "flow.age flow.pkts flow.bytes flow.elephant entropy absent frame".split(),
+        "flow.age flow.pkts flow.bytes flow.elephant entropy frame".split(),
         "flow and buffer properties",
     ),
     **dict.fromkeys(
         """
-    filename fileext filemagic filesize filemd5 filesha1 filesha256 file.name file.magic file_type
-    file_id
+    filemagic filemd5 filesha1 filesha256 file.magic file_type file_id
     """.split(),
         "file properties",
     ),
@@ -206,6 +208,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
     **{name: _SURICATA for name in STICKY if name not in ("pkt_data", "raw_data")},
     "pkt_data": _SURICATA | _SNORT3,
     "raw_data": _SURICATA | _SNORT3,
+    "file_data": _SURICATA | _SNORT3,
     **dict.fromkeys(("http_user_agent", "http_host", "http_raw_host"), _SURICATA),
     **dict.fromkeys(
         """
@@ -220,7 +223,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
     noalert startswith endswith bsize xbits hostbits url_decode to_lowercase to_uppercase dotprefix
     strip_whitespace compress_whitespace to_md5 to_sha1 to_sha256 pcrexform xor header_lowercase
     strip_pseudo_headers from_base64 app-layer-protocol tcp.flags tcp.ack tcp.seq
-    tcp.window
+    tcp.window absent app-layer-event requires filename fileext filesize
     """.split(),
         _SURICATA,
     ),

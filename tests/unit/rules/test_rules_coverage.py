@@ -27,7 +27,7 @@ INFORMATION = frozenset("msg sid gid rev classtype priority metadata reference".
 """They say what a rule is called, not what it matches."""
 SILENT = frozenset("noalert flowbits xbits hostbits".split())
 """Rules with noalert do their work without being reported."""
-NEVER = frozenset("stream_size sameip ipopts".split())
+NEVER = frozenset("sameip ipopts".split())
 """Known, but no rule with them is ever loaded."""
 
 

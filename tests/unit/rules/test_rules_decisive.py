@@ -25,6 +25,7 @@ from securedirect.rules.parser import parse_rule
 
 EXEMPT = {
     "flow": "on a service there are only the client's segments of connections that stand",
+    "requires": "says whether the rule is there at all",
     "service": "a service speaks one protocol; other services' rules are not loaded",
     "app-layer-protocol": "the same",
     "ip_proto": "a service is on TCP; other numbers are not loaded",

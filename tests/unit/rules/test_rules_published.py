@@ -23,9 +23,9 @@ PINNED = {
     "gpl-snort-2.0": ({"snort2"}, (1245, 573, 5, 0, 52), (396, 699, 150)),
     "gpl-snort-2.8.5-debian": ({"snort2"}, (3089, 830, 15, 0, 127), (1524, 1052, 393)),
     "snort-2.2.0-web": ({"snort2"}, (1019, 3, 0, 0, 27), (278, 719, 21)),
-    "snort-2.9-community": ({"snort2"}, (89, 409, 0, 0, 3459), (50, 1, 0)),
-    "snort3-community": ({"snort3"}, (2196, 1819, 1, 0, 0), (938, 1002, 215)),
-    "et-open-2024-04": ({"suricata", "snort2"}, (8998, 15816, 13, 0, 10023), (6524, 675, 1693)),
+    "snort-2.9-community": ({"snort2"}, (91, 407, 0, 0, 3459), (50, 1, 0)),
+    "snort3-community": ({"snort3"}, (2199, 1816, 1, 0, 0), (939, 1002, 215)),
+    "et-open-2024-04": ({"suricata", "snort2"}, (9010, 15812, 5, 0, 10023), (6531, 678, 1694)),
 }
 
 # Rules about HTTP that are usable, and of these unsupported.
@@ -33,9 +33,9 @@ WEB_RULES = {
     "gpl-snort-2.0": (816, 2),
     "gpl-snort-2.8.5-debian": (1714, 2),
     "snort-2.2.0-web": (996, 0),
-    "snort-2.9-community": (1200, 0),
-    "snort3-community": (1247, 0),
-    "et-open-2024-04": (6618, 6),
+    "snort-2.9-community": (1202, 0),
+    "snort3-community": (1250, 0),
+    "et-open-2024-04": (6622, 0),
 }
 
 

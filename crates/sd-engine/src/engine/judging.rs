@@ -187,7 +187,7 @@ impl Core {
                 return Judged::Forward(c.stream.next());
             }
             self.matches.clear();
-            self.limits[c.service].src_port = c.template.client_port();
+            self.know(c);
             let step = c.transaction.advance(
                 &self.rules[c.service],
                 &self.limits[c.service],
@@ -258,9 +258,17 @@ impl Core {
         }
     }
 
+    /// What rules may ask of the connection.
+    fn know(&mut self, c: &Connection) {
+        let limits = &mut self.limits[c.service];
+        limits.src_port = c.template.client_port();
+        limits.sent.0 = u64::from(c.stream.next().wrapping_sub(c.first_byte()));
+    }
+
     /// Nothing more comes: what waited for the end.
     pub(super) fn judge_end<H: Host>(&mut self, c: &mut Connection, host: &mut H) -> Judged {
         self.matches.clear();
+        self.know(c);
         let data = c.stream.request();
         let (rules, limits) = (&self.rules[c.service], &self.limits[c.service]);
         c.transaction.finish(rules, limits, &mut self.scratch, data, &mut self.matches);

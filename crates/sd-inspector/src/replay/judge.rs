@@ -533,7 +533,14 @@ impl Judge {
 
     fn limits(&self, flow: &Flow, ends: (End, End)) -> Limits {
         let view = view(flow, 6, ends, Some(true), Unit::Request, true);
-        Limits { depth: self.depth, src_port: ends.0 .1, dst_port: ends.1 .1, view: Some(view), ..Limits::default() }
+        Limits {
+            depth: self.depth,
+            src_port: ends.0 .1,
+            dst_port: ends.1 .1,
+            sent: flow.tcp.sent.into(),
+            view: Some(view),
+            ..Limits::default()
+        }
     }
 
     /// What the rules say of a packet or a part of a stream.

@@ -74,6 +74,10 @@ impl Need {
         let packet = rule.scope == Scope::Packet;
         for option in &rule.options {
             let found = match option {
+                RuleOption::Oddity { sids } if sids.iter().all(|sid| !of_plain_oddity(*sid)) => return Need::Never,
+                RuleOption::Content(content) if may_be_absent(rule, content.buffer) => continue,
+                RuleOption::Pcre(pcre) if may_be_absent(rule, pcre.buffer) => continue,
+                RuleOption::Transform { buffer, .. } if may_be_absent(rule, *buffer) => continue,
                 RuleOption::Content(content) => of_content(rule, content),
                 RuleOption::Pcre(pcre) if !pcre.negated => of_pcre(rule.dialect, pcre, &mut required),
                 RuleOption::Transform { buffer, steps, options } => of_transformed(rule, *buffer, steps, options),
@@ -98,6 +102,20 @@ impl Need {
         }
         best.map_or(Need::Open, |best| Need::Pieces(best.pieces))
     }
+}
+
+/// The rule also matches requests without this buffer, whatever it looks for there.
+fn may_be_absent(rule: &Rule, buffer: Buffer) -> bool {
+    let meant = rule.dialect.buffer(buffer);
+    rule.options
+        .iter()
+        .any(|option| matches!(option, RuleOption::Absent { buffer, .. } if rule.dialect.buffer(*buffer) == meant))
+}
+
+/// Whether a plain request may have what the built-in rule of this number tells of: its framing, its percent signs, its
+/// line ends and its Host are known.
+fn of_plain_oddity(sid: u32) -> bool {
+    !matches!(sid, 1..=11 | 14 | 22 | 26 | 32..=34 | 36 | 37 | 42 | 66 | 69 | 71..=73)
 }
 
 enum Found {

@@ -108,6 +108,12 @@ impl Buffers {
         }
     }
 
+    /// The path of the address, decoded.
+    pub fn path<'a>(&'a self, data: &'a [u8]) -> &'a [u8] {
+        let uri = self.get(data, Buffer::HttpUri, 0).unwrap_or_default();
+        &uri[..memchr::memchr(b'?', uri).unwrap_or(uri.len())]
+    }
+
     pub fn get<'a>(&'a self, data: &'a [u8], buffer: Buffer, form: usize) -> Option<&'a [u8]> {
         let view = match uri_index(buffer) {
             Some(index) => {

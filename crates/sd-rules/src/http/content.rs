@@ -16,6 +16,8 @@ pub struct Content {
     dechunked: Vec<u8>,
     coding: Option<Box<Coding>>,
     multipart: Option<Box<Multipart>>,
+    /// The body is a file.
+    upload: bool,
     trailer: Vec<u8>,
 }
 
@@ -23,6 +25,8 @@ pub struct Content {
 pub struct Values<'a> {
     bytes: &'a [u8],
     spans: &'a [Span],
+    /// All of the bytes are one value, too.
+    whole: bool,
     /// The last one grows.
     open: bool,
     /// There may be more.
@@ -32,6 +36,9 @@ pub struct Values<'a> {
 impl<'a> Values<'a> {
     /// A value, and whether it is complete.
     pub fn get(&self, index: usize) -> Option<(&'a [u8], bool)> {
+        if self.whole {
+            return (index == 0).then_some((self.bytes, !self.open));
+        }
         let span = self.spans.get(index)?;
         Some((span.of(self.bytes), !self.open || index + 1 < self.spans.len()))
     }
@@ -45,6 +52,7 @@ impl Content {
         self.dechunked.shrink_to(8 << 10);
         self.coding = None;
         self.multipart = None;
+        self.upload = false;
         self.trailer.clear();
         self.trailer.shrink_to(1024);
     }
@@ -61,6 +69,7 @@ impl Content {
             self.coding = Coding::new(values(Name::ContentEncoding), events);
         }
         self.multipart = values(Name::ContentType).find_map(|value| Multipart::new(value, events));
+        self.upload = self.multipart.is_none() && matches!(head.method.of(data), b"POST" | b"PUT");
     }
 
     /// Follows `body` through `input` as far as it goes; returns how many bytes those were.
@@ -111,21 +120,24 @@ impl Content {
         lines.strip_suffix(b"\r\n").or(lines.strip_suffix(b"\n")).unwrap_or(lines)
     }
 
-    /// The values of a buffer of which each part of the body has its own; `body` is the body for rules.
-    pub fn values<'a>(&'a self, buffer: Buffer, body: &'a [u8]) -> Values<'a> {
+    /// The values of a buffer of which each part of the body has its own; `body` is the body for rules, `path` that of
+    /// the address: what a body is called that is a file by itself.
+    pub fn values<'a>(&'a self, buffer: Buffer, body: &'a [u8], path: impl Fn() -> &'a [u8]) -> Values<'a> {
         let Some(multipart) = &self.multipart else {
-            return Values { bytes: body, spans: &[], open: false, goes_on: false };
+            let (whole, named) = (self.upload && buffer != Buffer::HttpPartName, buffer == Buffer::HttpFileName);
+            let bytes = if whole && named { path() } else { body };
+            return Values { bytes, spans: &[], whole, open: !named, goes_on: false };
         };
         let (bytes, spans, open) = match buffer {
             Buffer::HttpPartName => (multipart.text.as_slice(), &multipart.names, false),
             Buffer::HttpFileName => (multipart.text.as_slice(), &multipart.files, false),
             _ => (body, &multipart.contents, multipart.is_open()),
         };
-        Values { bytes, spans, open, goes_on: multipart.goes_on() }
+        Values { bytes, spans, whole: false, open, goes_on: multipart.goes_on() }
     }
 
     pub fn has_parts(&self) -> bool {
-        self.multipart.is_some()
+        self.multipart.is_some() || self.upload
     }
 
     /// Bytes of memory that it holds.

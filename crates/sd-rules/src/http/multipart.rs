@@ -41,7 +41,10 @@ pub struct Multipart {
     pub text: Vec<u8>,
     pub names: Vec<Span>,
     pub files: Vec<Span>,
+    /// Of the files: what has a file name, or no head that says what it is.
     pub contents: Vec<Span>,
+    /// The part that is read is a file.
+    file: bool,
     parts: usize,
     seen: Seen,
     unended: bool,
@@ -96,6 +99,7 @@ impl Multipart {
             names: Vec::new(),
             files: Vec::new(),
             contents: Vec::new(),
+            file: false,
             parts: 0,
             seen: Seen::default(),
             unended: true,
@@ -104,7 +108,7 @@ impl Multipart {
 
     /// The last content goes on when more comes.
     pub fn is_open(&self) -> bool {
-        self.state == State::Content
+        self.state == State::Content && self.file
     }
 
     /// More parts may come.
@@ -159,7 +163,7 @@ impl Multipart {
                 return false;
             }
             line @ (Line::Next(_) | Line::Last) => {
-                if open {
+                if open && self.file {
                     if let Some(content) = self.contents.last_mut() {
                         content.end = line_end(body, at).max(content.start as usize) as u32;
                     }
@@ -178,7 +182,7 @@ impl Multipart {
 
     /// The open content's end: nothing before it can turn out to be a boundary.
     fn show(&mut self, body: &[u8], end: bool) {
-        if self.state == State::Content {
+        if self.is_open() {
             if let Some(content) = self.contents.last_mut() {
                 let safe = if end { body.len() } else { self.searched.saturating_sub(1) };
                 content.end = safe.max(content.end as usize) as u32;
@@ -266,7 +270,10 @@ impl Multipart {
     }
 
     fn content(&mut self, at: usize) {
-        self.contents.push(Span::new(at, at));
+        self.file = self.seen.file || !self.seen.disposition;
+        if self.file {
+            self.contents.push(Span::new(at, at));
+        }
         self.state = State::Content;
         // The boundary may follow at once, behind the line feed that is there.
         self.searched = at - 1;

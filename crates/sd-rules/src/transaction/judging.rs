@@ -3,7 +3,8 @@
 
 use super::{sent_body, Scratch, Transaction, When, STATE_ROUNDS};
 use crate::http::{hex_value, BodyState, Content, HeadState};
-use crate::matcher::{Budget, Part, PartState, Status, WORK, WORK_PER_BYTE, WORK_PER_CALL};
+use crate::matcher::{Absence, Budget, Part, PartState, Status, WORK, WORK_PER_BYTE, WORK_PER_CALL};
+use crate::packet::PacketFacts;
 use crate::prefilter::Found;
 use crate::ruleset::{Rule, RuleSet};
 use crate::standing::Asked;
@@ -167,6 +168,8 @@ impl Transaction {
             let mut budget = Budget::new(judged.raw.len(), self.forgotten, left);
             match self.evaluate(rule, states, data, judged, &mut budget) {
                 Status::Running => {}
+                // More may be sent.
+                Status::Matched if !connection_is(rule, limits) => {}
                 Status::Failed => candidate.status = Status::Failed,
                 // What bits say is known when all rules that set some have been asked.
                 Status::Matched if rule.state.is_some() && self.stateless => candidate.status = Status::Failed,
@@ -305,7 +308,7 @@ impl Transaction {
                 }
                 if content.has_parts() {
                     for (buffer, (value, done)) in PARTS.into_iter().zip(&mut self.parts_scanned) {
-                        let values = content.values(buffer, judged.body);
+                        let values = content.values(buffer, judged.body, || self.buffers.path(data));
                         while let Some((bytes, complete)) = values.get(*value) {
                             rules.prefilters[buffer as usize].scan(bytes, *done, &mut add);
                             (*value, *done) = if complete { (*value + 1, 0) } else { (*value, bytes.len()) };
@@ -336,14 +339,18 @@ impl Transaction {
                 budget.look();
             }
             if state.status == Status::Running && part.buffer.is_of_parts() {
-                self.evaluate_parts(part, state, judged, budget);
+                self.evaluate_parts(part, state, (data, judged), budget);
             } else if state.status == Status::Running {
                 match self.available(data, part.buffer, judged) {
                     Available::NotYet => {}
-                    Available::Absent => state.status = Status::Failed,
+                    Available::Absent if part.absence == Absence::Fails => state.status = Status::Failed,
+                    Available::Absent => state.status = Status::Matched,
+                    // A body that holds nothing by its end is none.
+                    Available::Bytes([], false) if part.absence == Absence::Wanted => {}
+                    Available::Bytes(..) if part.absence == Absence::Wanted => state.status = Status::Failed,
                     Available::Bytes(bytes, complete) => part.advance(state, bytes, complete, budget),
                 }
-                if state.status == Status::Failed && !budget.exhausted {
+                if state.status == Status::Failed && !budget.exhausted && part.absence != Absence::Wanted {
                     for form in 1..self.buffers.forms(part.buffer) {
                         let Some(bytes) = self.buffers.get(data, part.buffer, form) else {
                             continue;
@@ -362,12 +369,23 @@ impl Transaction {
                 Status::Matched => {}
             }
         }
+        // The rest of the request may still be odd.
+        if rule.oddities.iter().any(|wanted| self.found & wanted == 0) {
+            status = Status::Running;
+        }
         status
     }
 
     /// A rule's options on a buffer of which each part of the body has one: one of them has to match.
-    fn evaluate_parts(&self, part: &Part, state: &mut PartState, judged: &Judged<'_>, budget: &mut Budget) {
-        let values = judged.content.filter(|_| judged.ready()).map(|content| content.values(part.buffer, judged.body));
+    fn evaluate_parts(
+        &self,
+        part: &Part,
+        state: &mut PartState,
+        (data, judged): (&[u8], &Judged<'_>),
+        budget: &mut Budget,
+    ) {
+        let content = judged.content.filter(|_| judged.ready());
+        let values = content.map(|content| content.values(part.buffer, judged.body, || self.buffers.path(data)));
         while let Some((bytes, complete)) = values.as_ref().and_then(|values| values.get(state.value as usize)) {
             let complete = complete || judged.complete();
             part.advance(state, bytes, complete, budget);
@@ -440,6 +458,14 @@ impl Transaction {
                 }
             }
         }
+    }
+}
+
+/// Whether the rule's tests of the connection hold.
+fn connection_is(rule: &Rule, limits: &Limits) -> bool {
+    rule.tests.is_empty() || {
+        let facts = PacketFacts { sent: limits.sent, ..PacketFacts::default() };
+        rule.tests.iter().all(|test| test.holds(&facts))
     }
 }
 

@@ -118,6 +118,14 @@ pub fn clearing_rules(dialect: &str) -> (RuleSet, Tables) {
             rule["dialect"] = json!(dialect);
             rules.push(rule);
         }
+        let absent = json!({"kind": "absent", "buffer": name, "or_else": true});
+        let mut rule =
+            rule(sid + 2000, vec![content("raw", b"kzq", json!({})), absent, content(name, b"qqqq", json!({}))]);
+        rule["dialect"] = json!(dialect);
+        rules.push(rule);
+    }
+    for sid in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 22, 26, 32, 33, 34, 36, 37, 42, 66, 69, 71, 72, 73] {
+        rules.push(rule(sid + 3000, vec![json!({"kind": "oddity", "sids": [sid]})]));
     }
     let (rules, _) = RuleSet::from_json(&super::document(rules)).unwrap();
     let tables = rules.clearing(1 << 22).unwrap();

@@ -16,7 +16,7 @@ from typing import Any
 
 from securedirect.daemon.kernel import load_extension
 from securedirect.rules import RuleReport
-from securedirect.rules.builtin import builtin_rules
+from securedirect.rules.builtin import GID, builtin_rules
 
 MAX_CANDIDATES = 500
 """More candidates than this are counted, not explained."""
@@ -104,9 +104,10 @@ def explain_request(
             for entry in report.entries
             if entry.sid == sid and (entry.status != "loaded" or entry.reason or entry.action == "off")
         ]
-        there = chosen or result.matched or sid in builtin_rules()
-        if not there and not any(entry.sid == sid for entry in report.entries):
-            raise UnknownSidError(sid)
+        if not chosen and not result.matched and not any(entry.sid == sid for entry in report.entries):
+            if sid not in builtin_rules():
+                raise UnknownSidError(sid)
+            result.notes.append(f"built-in rule {GID}:{sid} does not match")
     return result
 
 

@@ -156,6 +156,7 @@ def test_a_sid_that_is_not_judged_is_explained(tmp_path: Path) -> None:
     path = tmp_path / "x.rules"
     path.write_text(RULES.replace("alert tcp", "# alert tcp", 1))
     assert "commented out" in run("explain", "--rules", path, "--sid", 886, given=GOOD)[1]
-    result = CliRunner().invoke(root, ["explain", "--rules", str(path), "--sid", "5"], input=GOOD)
+    result = CliRunner().invoke(root, ["explain", "--rules", str(path), "--sid", "999"], input=GOOD)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "no rule has the sid 5 in these files\n"
+    assert result.stderr == "no rule has the sid 999 in these files\n"
+    assert "1000000:5 does not match" in run("explain", "--rules", path, "--sid", 5, given=GOOD)[1]

@@ -12,6 +12,7 @@ mod bytes;
 pub mod clearing;
 mod document;
 mod expressions;
+mod folded;
 pub mod http;
 mod lines;
 mod matcher;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::bytes::{base64, ByteOption, Came, Names, Value, Variables, VARIABLES};
 use crate::document::{self, Comparison, Dialect};
+use crate::folded;
 use crate::http::decoder::Decoder;
 use crate::pcre::{Expression, Wanted};
 use crate::prefilter::frequency;
@@ -68,43 +69,14 @@ pub struct Content {
 
 enum Finder {
     Exact(Box<memchr::memmem::Finder<'static>>),
-    /// Index of the byte to look for, that byte in lower and in upper case.
-    Folded(usize, u8, u8),
+    /// Index of the byte to look for, that byte in lower and in upper case, and the index of another to tell places by.
+    Folded(usize, u8, u8, usize),
 }
 
 /// Places of a content's rarest byte that are looked at one by one.
 const TRIES: usize = 16;
 /// Units of work of a search, besides those for the bytes it passes over.
 const COST_OF_SEARCH: usize = 2;
-
-/// Where `needle`, which is not empty, lies in `hay`, without regard to case.
-fn find_folded(hay: &[u8], needle: &[u8]) -> Option<usize> {
-    // Bit 5 is what the cases of a letter differ in; setting it in all bytes makes some others alike, too.
-    const FOLD: u64 = 0x2020_2020_2020_2020;
-    let known = needle.len().min(8);
-    let mut word = [0; 8];
-    word[..known].copy_from_slice(&needle[..known]);
-    let mask = u64::MAX >> (64 - 8 * known);
-    let wanted = (u64::from_le_bytes(word) | FOLD) & mask;
-    let places = (hay.len() + 1).saturating_sub(needle.len());
-    let here = |at: usize| hay[at..at + needle.len()].eq_ignore_ascii_case(needle);
-    let mut at = 0;
-    // Four places with one test: few have the word.
-    while let Some(block) = hay[at..].first_chunk::<16>() {
-        let block = u128::from_le_bytes(*block);
-        let has = |place: u32| ((block >> (8 * place)) as u64 | FOLD) & mask == wanted;
-        if has(0) | has(1) | has(2) | has(3) {
-            if let Some(found) = (at..places.min(at + 4)).find(|at| here(*at)) {
-                return Some(found);
-            }
-        }
-        at += 4;
-        if at >= places {
-            return None;
-        }
-    }
-    (at..places).find(|at| here(*at))
-}
 
 impl Content {
     pub fn new(content: document::Content, dialect: Dialect, names: &Names) -> Result<Content, String> {
@@ -130,11 +102,12 @@ impl Content {
         let none = [0; VARIABLES];
         let varying = (begin.varies() || room.varies()).then(|| Box::new((begin, room)));
         let finder = if content.nocase && content.bytes.iter().any(u8::is_ascii_alphabetic) {
-            let rarest = (0..content.bytes.len())
-                .min_by_key(|index| frequency::byte(content.bytes[*index]))
-                .expect("contents are not empty");
-            let byte = content.bytes[rarest];
-            Finder::Folded(rarest, byte.to_ascii_lowercase(), byte.to_ascii_uppercase())
+            let bytes = &content.bytes;
+            let rarest = |places: &mut dyn Iterator<Item = usize>| places.min_by_key(|at| frequency::byte(bytes[*at]));
+            let first = rarest(&mut (0..bytes.len())).expect("contents are not empty");
+            let others = |at: &usize| !bytes[*at].eq_ignore_ascii_case(&bytes[first]);
+            let second = rarest(&mut (0..bytes.len()).filter(others)).unwrap_or(bytes.len() - 1);
+            Finder::Folded(first, bytes[first].to_ascii_lowercase(), bytes[first].to_ascii_uppercase(), second)
         } else {
             Finder::Exact(Box::new(memchr::memmem::Finder::new(&content.bytes).into_owned()))
         };
@@ -175,7 +148,7 @@ impl Content {
                 budget.work(COST_OF_SEARCH + found.unwrap_or(hay.len()) / 64);
                 found.map(|at| from + at)
             }
-            Finder::Folded(index, lower, upper) => {
+            Finder::Folded(index, lower, upper, second) => {
                 let mut start = *index;
                 let last = hay.len() - (length - index);
                 budget.work(COST_OF_SEARCH);
@@ -193,10 +166,10 @@ impl Content {
                     }
                     start = at + 1;
                 }
-                // The byte is frequent here: look at eight at once, at every place.
+                // The byte is frequent here.
                 let begin = start - index;
-                let found = find_folded(&hay[begin..], &self.bytes);
-                budget.work(1 + found.unwrap_or(hay.len() - begin) / 8);
+                let (found, looked) = folded::find(&hay[begin..], &self.bytes, [*index, *second]);
+                budget.work(1 + looked + found.unwrap_or(hay.len() - begin) / 32);
                 found.map(|at| from + begin + at)
             }
         }
@@ -663,10 +636,10 @@ impl PartState {
 }
 
 /// Units of work that evaluating the rules on one request may take, whatever is in it: a constant, so many for each byte
-/// that has arrived, and for each call. A unit is a comparison or a search through 64 bytes: some nanoseconds. Ordinary
+/// that has arrived, and for each call. A unit is a comparison or a search through 32 or 64 bytes: some nanoseconds. Ordinary
 /// requests need a few dozen units; the constant is what a short request made to be expensive can cost.
 pub const WORK: u64 = 20_000;
-pub const WORK_PER_BYTE: u64 = 6;
+pub const WORK_PER_BYTE: u64 = 5;
 pub const WORK_PER_CALL: u64 = 1_000;
 
 /// Bounds the work for one rule, and takes it from what the request may still cost.

@@ -55,6 +55,10 @@
 #define SD_EVICT_IDLE_NS (15ULL * 1000000000ULL)
 /* A SYN may take the place of a connection that has been quiet for so long: a client repeats it after a second. */
 #define SD_REOPEN_NS (900ULL * 1000000ULL)
+/* So long a server keeps a SYN that nobody acknowledges. */
+#define SD_SYN_KEPT_NS (64ULL * 1000000000ULL)
+/* Behind a closed connection a new one begins nowhere within so many bytes before its end: addresses are used again. */
+#define SD_CLOSED_BEFORE (1U << 28)
 
 /* An echo proves its source when it is of the last second, give or take a clock's tick; so many others, and none does. */
 #define SD_PROOF_SLACK_MS 50

@@ -76,14 +76,21 @@ static __always_inline __u32 place_worth(const struct sd_config *cfg, __u32 tag,
  * A SYN finds a connection with its addresses and ports: true when a new one takes its place. Servers' resets and closes
  * are not seen here, so the server may know nothing of the old one any more; given a SYN of another one, it would begin anew
  * where the inspector goes on in the middle of a body. While packets come, nobody else's SYN ends it (RFC 5961, section 4).
+ *
+ * Or the server still has the old one, and keeps to its numbers whatever SYN comes (a reset by the client that it took for
+ * a wrong one leaves it there, too). So a new one begins behind all that the server can have got: what it would then wait for
+ * comes before what is judged, and is never sent. One that began earlier would be read without its beginning.
  */
 static __always_inline int place_is_free(const struct sd_config *cfg, const struct sd_flow *f, __u32 isn, __u64 now)
 {
 	__u64 owner = READ_ONCE(f->owner), idle = since(now, READ_ONCE(f->last_seen));
+	__u32 before = (__u32)READ_ONCE(f->stream) - (isn + 1);
 
-	if ((owner & SD_FLAG_CLOSED) || idle >= cfg->flow_timeout_ns)
+	if (idle >= (owner & SD_FLAG_ESTABLISHED ? cfg->flow_timeout_ns : SD_SYN_KEPT_NS))
 		return 1;
-	if (f->client_isn == isn || (owner & SD_FLAG_DIVERTED))
+	if (owner & SD_FLAG_CLOSED)
+		return before >= SD_CLOSED_BEFORE;
+	if (before < 1U << 31 || (owner & SD_FLAG_DIVERTED))
 		return 0;
 	return !(owner & SD_FLAG_ESTABLISHED) || idle >= SD_REOPEN_NS;
 }

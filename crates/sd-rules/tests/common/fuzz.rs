@@ -2,10 +2,11 @@
 //! What the fuzz targets in `fuzz/` check; `tests/regressions.rs` replays their inputs.
 
 use sd_rules::clearing::{Tables, Verdict};
-use sd_rules::{Limits, RuleSet, Scratch, Step, Transaction};
+use sd_rules::http::decoder::GID;
+use sd_rules::{Decoder, Limits, RuleSet, Scratch, Step, Transaction};
 use serde_json::json;
 
-use super::{compile, content, judge_stream, pcre, rule};
+use super::{compile, content, judge_stream, pcre, rule, Outcome};
 
 /// A few rules that use every buffer.
 pub fn rules() -> RuleSet {
@@ -23,7 +24,8 @@ pub fn rules() -> RuleSet {
     compile(rules)
 }
 
-/// The first two bytes choose limits and cuts, the rest is the stream: the verdict depends on no cut.
+/// The first two bytes choose limits and cuts, the rest is the stream: the verdict depends on no cut, but for the bound on
+/// work, which each segment moves.
 pub fn http_request(rules: &RuleSet, input: &[u8]) {
     let Some(([choice, step], stream)) = input.split_first_chunk::<2>() else { return };
     let limits = Limits {
@@ -36,8 +38,15 @@ pub fn http_request(rules: &RuleSet, input: &[u8]) {
     let cuts: Vec<usize> = (1..stream.len()).step_by(usize::from(*step).max(1)).collect();
     for mode in 0..3 {
         let cut = judge_stream(rules, &limits, stream, &cuts, |call| mode == 0 || mode == 1 && call % 2 == 0);
-        assert_eq!(cut, whole);
+        if !overworked(&cut) && !overworked(&whole) {
+            assert_eq!(cut, whole);
+        }
     }
+}
+
+fn overworked(outcome: &Outcome) -> bool {
+    let bound = (GID, Decoder::TABLE[Decoder::WorkBound as usize].1);
+    outcome.requests.iter().any(|found| found.contains(&bound))
 }
 
 /// Any bytes as a rule document: refused or compiled, and then able to judge.

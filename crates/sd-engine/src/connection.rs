@@ -102,6 +102,8 @@ pub struct Connection {
     pub scored: u32,
     /// Observing: what the current request did has been said.
     pub observed: bool,
+    /// The last segment in order, where rules ask for it.
+    pub segment: Option<Box<sd_rules::Segment>>,
 }
 
 impl Connection {

@@ -391,6 +391,9 @@ impl Core {
         if !self.suspects.is_empty() && !c.allowed && !c.streaming && self.suspected(c, now, host) {
             return Disposition::Consumed;
         }
+        if self.rules[c.service].asks_for_segments() {
+            c.segment = Some(Box::new(sd_rules::Segment::of(&self.facts(c, frame, segment))));
+        }
         let in_place = in_order && segment.canonical && inserted.again.is_none();
         let sent = c.stream.sent();
         match self.judge(c, now, host) {

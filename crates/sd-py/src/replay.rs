@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use sd_inspector::replay::{unfinished_checksums, Options, Rules};
 use sd_rules::http::decoder::GID;
-use sd_rules::{Action, Decoder, Limits, Profile, RuleSet, Scratch, Step, Transaction};
+use sd_rules::{Action, Decoder, Limits, PacketFacts, Profile, RuleSet, Scratch, Segment, Step, Transaction};
 
 fn compile(document: &[u8]) -> PyResult<RuleSet> {
     RuleSet::from_json(document).map(|(rules, _)| rules).map_err(|error| PyValueError::new_err(error.to_string()))
@@ -69,7 +69,10 @@ pub fn judge_request(
 ) -> PyResult<(Vec<Matched>, &'static str, usize)> {
     py.detach(|| {
         let rules = compile(rules)?;
-        let limits = Limits { depth, dst_port: port, ..Limits::default() };
+        // As one segment.
+        let facts = PacketFacts { payload: data, flags: 0x18, ..PacketFacts::default() };
+        let (sent, segment) = ((data.len() as u64, 0), Some(Segment::of(&facts)));
+        let limits = Limits { depth, dst_port: port, sent, segment, ..Limits::default() };
         let (mut scratch, mut transaction, mut matches) = (Scratch::default(), Transaction::default(), Vec::new());
         let step = transaction.advance(&rules, &limits, &mut scratch, data, true, &mut matches);
         let (word, used) = match step {

@@ -8,7 +8,7 @@
 use std::io::{BufRead, BufWriter, Write};
 use std::sync::Arc;
 
-use sd_rules::{Limits, PacketFacts, RuleSet, RuleState, Scratch, Step, Transaction};
+use sd_rules::{Limits, PacketFacts, RuleSet, RuleState, Scratch, Segment, Step, Transaction};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args_os().skip(1);
@@ -40,6 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ip: &HEADER,
             ..PacketFacts::default()
         };
+        limits.segment = Some(Segment::of(&facts));
         transaction.judge_packet(&rules, &mut scratch, &facts, &mut found);
         let mut rest = stream.as_slice();
         loop {

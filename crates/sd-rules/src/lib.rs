@@ -31,7 +31,7 @@ mod view;
 pub use document::{Action, Protocol, Service};
 pub use http::decoder::Decoder;
 pub use http::Profile;
-pub use packet::PacketFacts;
+pub use packet::{PacketFacts, Segment};
 pub use ruleset::{LoadError, RuleMeta, RuleSet, RuleSetStats};
 pub use shown::{show, Shown};
 pub use state::RuleState;
@@ -230,6 +230,8 @@ pub struct Limits {
     pub src_port: u16,
     /// Bytes that client and server have sent on the connection so far.
     pub sent: (u64, u64),
+    /// The last segment, for rules that ask for both a request and what only a segment has.
+    pub segment: Option<Segment>,
     /// In a capture: where the request stands.
     pub view: Option<View>,
 }
@@ -243,6 +245,7 @@ impl Default for Limits {
             dst_port: 80,
             src_port: 0,
             sent: (0, 0),
+            segment: None,
             view: None,
         }
     }

@@ -27,6 +27,36 @@ pub struct PacketFacts<'a> {
     pub sent: (u64, u64),
     /// In a capture.
     pub view: Option<&'a View>,
+    /// Of the payload, where that is not at hand.
+    pub length: Option<usize>,
+}
+
+/// What of a segment is kept for rules on the request that it belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment {
+    length: usize,
+    flags: u8,
+    seq: u32,
+    ack: u32,
+    window: u16,
+    ip: [u8; 60],
+    ip_length: usize,
+}
+
+impl Segment {
+    pub fn of(facts: &PacketFacts<'_>) -> Segment {
+        let mut ip = [0; 60];
+        let ip_length = facts.ip.len().min(ip.len());
+        ip[..ip_length].copy_from_slice(&facts.ip[..ip_length]);
+        let PacketFacts { flags, seq, ack, window, .. } = *facts;
+        Segment { length: facts.payload.len(), flags, seq, ack, window, ip, ip_length }
+    }
+
+    pub(crate) fn facts(&self) -> PacketFacts<'_> {
+        let Segment { length, flags, seq, ack, window, .. } = *self;
+        let (length, ip) = (Some(length), &self.ip[..self.ip_length]);
+        PacketFacts { length, flags, seq, ack, window, ip, ..PacketFacts::default() }
+    }
 }
 
 pub(crate) enum PacketTest {
@@ -52,7 +82,7 @@ impl PacketTest {
         let version = ip.first().map_or(0, |byte| byte >> 4);
         let word = |at: usize| ip.get(at..at + 2).map(|pair| usize::from(u16::from_be_bytes([pair[0], pair[1]])));
         match self {
-            PacketTest::Size(comparison) => comparison.holds(facts.payload.len()),
+            PacketTest::Size(comparison) => comparison.holds(facts.length.unwrap_or(facts.payload.len())),
             PacketTest::Flags(flags) => flags.holds(facts.flags),
             PacketTest::Ack(value) => facts.ack == *value,
             PacketTest::Seq(value) => facts.seq == *value,
@@ -183,9 +213,9 @@ fn flag_bits(text: &str) -> Result<u8, String> {
 }
 
 /// The candidates of a segment, which has few.
-struct Segment<'a>(&'a mut Vec<u32>);
+struct Few<'a>(&'a mut Vec<u32>);
 
-impl Found for Segment<'_> {
+impl Found for Few<'_> {
     fn knows(&self, rule: u32) -> bool {
         self.0.last() == Some(&rule)
     }
@@ -213,7 +243,7 @@ pub(crate) fn matching(
         candidates.extend_from_slice(&rules.packet_rules);
     } else {
         candidates.extend_from_slice(&rules.packet_always);
-        rules.packet_prefilter.scan(facts.payload, 0, &mut Segment(candidates));
+        rules.packet_prefilter.scan(facts.payload, 0, &mut Few(candidates));
         candidates.sort_unstable();
         candidates.dedup();
     }

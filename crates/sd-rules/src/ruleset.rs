@@ -116,6 +116,7 @@ pub struct RuleSet {
     listed: HashMap<u32, RuleMeta>,
     /// What each rule cannot match without.
     needs: Vec<Need>,
+    asks_for_segments: bool,
     pub(crate) expressions: Expressions,
     stats: RuleSetStats,
 }
@@ -281,6 +282,11 @@ impl RuleSet {
         self.stats.packet > 0
     }
 
+    /// Rules on requests ask for what only a segment has, too: [`Limits::segment`](crate::Limits).
+    pub fn asks_for_segments(&self) -> bool {
+        self.asks_for_segments
+    }
+
     pub(crate) fn has_pass_rules(&self) -> bool {
         self.stats.pass > 0
     }
@@ -350,6 +356,7 @@ struct Compiler<'a> {
     packet_rules: Vec<u32>,
     used: [bool; Buffer::COUNT],
     needs: Vec<Need>,
+    asks_for_segments: bool,
     found: Found<'a>,
     stats: RuleSetStats,
 }
@@ -366,6 +373,7 @@ impl<'a> Compiler<'a> {
             packet_rules: Vec::new(),
             used: [false; Buffer::COUNT],
             needs: Vec::new(),
+            asks_for_segments: false,
             found: Found::beside(others),
             stats: RuleSetStats::default(),
         }
@@ -465,9 +473,6 @@ impl<'a> Compiler<'a> {
             }
         }
         let packet = rule.scope == Scope::Packet;
-        if !packet && !tests.iter().all(PacketTest::is_of_connection) {
-            return Err("tests of single segments need the scope \"packet\"".into());
-        }
         if packet && parts.iter().any(|part| part.buffer != Buffer::Raw) {
             return Err("a rule on single segments cannot look at HTTP buffers".into());
         }
@@ -504,6 +509,7 @@ impl<'a> Compiler<'a> {
         }
         self.needs.push(need);
         self.stats.packet += usize::from(packet);
+        self.asks_for_segments |= !packet && !tests.iter().all(PacketTest::is_of_connection);
         self.stats.pass += usize::from(pass);
         self.rules.push(Rule {
             parts,
@@ -575,6 +581,7 @@ impl<'a> Compiler<'a> {
             listed: HashMap::new(),
             decoders: Decoder::TABLE.iter().map(|row| row.2).collect(),
             needs: self.needs,
+            asks_for_segments: self.asks_for_segments,
             expressions: self.found.expressions,
             stats: self.stats,
         }

@@ -18,7 +18,7 @@ from typing import Any
 from securedirect.errors import ConfigError
 from securedirect.rules import vocabulary
 from securedirect.rules.addresses import complement, merged, networks
-from securedirect.rules.compile import is_packet, options
+from securedirect.rules.compile import is_packet, looks_into_requests, options
 from securedirect.rules.model import (
     Addresses,
     Base64,
@@ -28,7 +28,6 @@ from securedirect.rules.model import (
     Content,
     FlowBits,
     IsDataAt,
-    Oddity,
     Pcre,
     Ports,
     Rule,
@@ -36,7 +35,6 @@ from securedirect.rules.model import (
     SourceBit,
     StreamSize,
     Transformed,
-    buffer_of,
 )
 
 _ACTIONS = {"pass": 0, "drop": 1, "sdrop": 1, "block": 1, "reject": 2, "rejectsrc": 2, "rejectdst": 2}
@@ -147,7 +145,7 @@ def view(rule: Rule, site: Site) -> dict[str, Any] | str:
         return f"action {header.action}"
     unit = _unit(rule)
     if unit == "request" and is_packet(rule):
-        return "HTTP buffers together with tests of single segments"
+        return "HTTP buffers of single segments"
     http = header.protocol in ("http", "http1")
     entry: dict[str, Any] = {
         "unit": unit,
@@ -171,7 +169,7 @@ def view(rule: Rule, site: Site) -> dict[str, Any] | str:
 
 
 def _unit(rule: Rule) -> str:
-    if any(buffer_of(test).startswith("http_") or isinstance(test, Oddity) for test in rule.tests):
+    if looks_into_requests(rule):
         return "request"
     if rule.flow_start:
         return "once"

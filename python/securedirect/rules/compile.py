@@ -122,10 +122,8 @@ def judge(rule: Rule, service: RuleService | None = None) -> Verdict:
     stopped = list(rule.unsupported)
     if header.action in ("activate", "dynamic", "rewrite"):
         stopped.append(f"action {header.action}")
-    if is_packet(rule) and any(
-        buffer_of(test) not in ("", "raw") or isinstance(test, Oddity) for test in rule.tests
-    ):
-        stopped.append("HTTP buffers together with tests of single segments")
+    if is_packet(rule) and looks_into_requests(rule):
+        stopped.append("HTTP buffers of single segments (flow:no_stream, tcp-pkt)")
     if stopped:
         return Verdict("unsupported", "; ".join(stopped), header_reach)
     return Verdict("loaded", "a list of addresses" if listed else "", header_reach)
@@ -204,7 +202,7 @@ def looks_at_http(rule: Rule, ports: tuple[tuple[int, int], ...] | None) -> bool
     """True for a rule about HTTP requests, false for one about any TCP service that may meet one."""
     if rule.header.protocol in ("http", "http1"):
         return True
-    if any(buffer_of(test).startswith("http_") or isinstance(test, Oddity) for test in rule.tests):
+    if looks_into_requests(rule):
         return True
     if any(key == "service" and value in vocabulary.HTTP_SERVICES for key, value in rule.metadata):
         return True
@@ -212,18 +210,23 @@ def looks_at_http(rule: Rule, ports: tuple[tuple[int, int], ...] | None) -> bool
 
 
 def is_packet(rule: Rule) -> bool:
-    """True when the rule needs facts of a single segment."""
-    return (
-        rule.segments
-        or rule.header.protocol == "tcp-pkt"
-        or any(
-            isinstance(test, PacketTest) or (isinstance(test, Size) and test.kind == "dsize")
-            for test in rule.tests
-            # TCP it is, whatever the protocol's number is compared with; what was sent streams know.
-            if not (isinstance(test, HeaderTest) and test.field == "protocol")
-            and not isinstance(test, StreamSize)
-        )
+    """True when the rule is judged on single segments. One that looks into requests, too, is judged on those,
+    and asks what it asks of segments of the one with which the rest has matched.
+    """
+    if rule.segments or rule.header.protocol == "tcp-pkt":
+        return True
+    return not looks_into_requests(rule) and any(
+        isinstance(test, PacketTest) or (isinstance(test, Size) and test.kind == "dsize")
+        for test in rule.tests
+        # TCP it is, whatever the protocol's number is compared with; what was sent streams know.
+        if not (isinstance(test, HeaderTest) and test.field == "protocol")
+        and not isinstance(test, StreamSize)
     )
+
+
+def looks_into_requests(rule: Rule) -> bool:
+    """True when what it asks for is in HTTP requests only."""
+    return any(buffer_of(test).startswith("http_") or isinstance(test, Oddity) for test in rule.tests)
 
 
 def _without_payload(rule: Rule) -> bool:

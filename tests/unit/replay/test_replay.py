@@ -160,3 +160,21 @@ def test_a_sid_that_is_not_judged_is_explained(tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "no rule has the sid 999 in these files\n"
     assert "1000000:5 does not match" in run("explain", "--rules", path, "--sid", 5, given=GOOD)[1]
+
+
+@pytest.mark.parametrize(
+    ("second", "told"), [(b"X: " + b"y" * 300 + b"\r\n\r\n", True), (b"X: y\r\n\r\n", False)]
+)
+def test_a_rule_on_requests_and_segments_asks_the_segment_that_completes(
+    tmp_path: Path, second: bytes, told: bool
+) -> None:
+    path = tmp_path / "both.rules"
+    path.write_text(
+        'drop tcp any any -> any 80 (msg:"both"; flow:to_server,established; http.uri; '
+        'content:"/overflow-me.dll"; dsize:>200; stream_size:client,>,300; sid:5;)\n'
+    )
+    first = b"GET /overflow-me.dll HTTP/1.1\r\nHost: www.example.org\r\n"
+    capture = write(tmp_path / "a.pcap", connection([first, second]))
+    found = events(run("replay", capture, "--rules", path, "--dialect", "suricata", "--json")[1])
+    kinds = [one["event_type"] for one in found]
+    assert kinds == (["alert", "securedirect"] if told else [])

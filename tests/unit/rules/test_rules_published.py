@@ -20,8 +20,8 @@ NEWEST_OF_516 = 1457
 
 # Set: dialects; loaded, not applicable, unsupported, broken, disabled; loaded: divert, score, alert.
 PINNED = {
-    "gpl-snort-2.0": ({"snort2"}, (1245, 573, 5, 0, 52), (396, 699, 150)),
-    "gpl-snort-2.8.5-debian": ({"snort2"}, (3089, 830, 15, 0, 127), (1524, 1052, 393)),
+    "gpl-snort-2.0": ({"snort2"}, (1247, 573, 3, 0, 52), (398, 699, 150)),
+    "gpl-snort-2.8.5-debian": ({"snort2"}, (3091, 830, 13, 0, 127), (1526, 1052, 393)),
     "snort-2.2.0-web": ({"snort2"}, (1019, 3, 0, 0, 27), (278, 719, 21)),
     "snort-2.9-community": ({"snort2"}, (91, 407, 0, 0, 3459), (50, 1, 0)),
     "snort3-community": ({"snort3"}, (2199, 1816, 1, 0, 0), (939, 1002, 215)),
@@ -30,8 +30,8 @@ PINNED = {
 
 # Rules about HTTP that are usable, and of these unsupported.
 WEB_RULES = {
-    "gpl-snort-2.0": (816, 2),
-    "gpl-snort-2.8.5-debian": (1714, 2),
+    "gpl-snort-2.0": (816, 0),
+    "gpl-snort-2.8.5-debian": (1714, 0),
     "snort-2.2.0-web": (996, 0),
     "snort-2.9-community": (1202, 0),
     "snort3-community": (1250, 0),

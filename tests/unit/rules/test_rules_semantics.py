@@ -371,7 +371,7 @@ NOT_LOADED = [
     (ALL, 'content:"x"; frobnicate:1;', "unsupported", "frobnicate (no known option)"),
     (ALL, "flags:S;", "not_applicable", "segments without payload"),
     (ALL, 'dsize:0; content:!"x";', "not_applicable", "segments without payload"),
-    (OLD, 'dsize:>5; content:"x"; http_uri;', "unsupported", "HTTP buffers together"),
+    (("suricata",), 'flow:no_stream; http.uri; content:"x";', "unsupported", "buffers of single segments"),
     (("suricata",), 'http.host; tld; content:".x";', "unsupported", "tld"),
     (("suricata",), 'http.host; content:"a"; dotprefix; content:"x";', "unsupported", "follows no buffer"),
     (("suricata",), 'http.host; xor:"0g"; content:"x";', "broken", "no key in hexadecimal"),

@@ -29,8 +29,16 @@ impl Core {
         segment: &Segment,
         host: &mut H,
     ) -> Judged {
+        let facts = self.facts(c, frame, segment);
+        self.matches.clear();
+        c.transaction.judge_packet(&self.rules[c.service], &mut self.scratch, &facts, &mut self.matches);
+        self.report(c, Http::default(), host)
+    }
+
+    /// What rules may ask of a segment.
+    pub(super) fn facts<'a>(&self, c: &Connection, frame: &'a [u8], segment: &Segment) -> PacketFacts<'a> {
         let header = &frame[packet::ETH..segment.payload];
-        let facts = PacketFacts {
+        PacketFacts {
             payload: &frame[segment.payload..segment.payload + segment.length],
             flags: segment.flags,
             seq: segment.seq,
@@ -40,10 +48,7 @@ impl Core {
             dst_port: self.config.services[c.service].port,
             ip: &header[..packet::IP],
             ..PacketFacts::default()
-        };
-        self.matches.clear();
-        c.transaction.judge_packet(&self.rules[c.service], &mut self.scratch, &facts, &mut self.matches);
-        self.report(c, Http::default(), host)
+        }
     }
 
     /// Raise an alert for each match; the first that diverts decides, or the score that the others make.
@@ -262,6 +267,7 @@ impl Core {
     fn know(&mut self, c: &Connection) {
         let limits = &mut self.limits[c.service];
         limits.src_port = c.template.client_port();
+        limits.segment = c.segment.as_deref().copied();
         limits.sent.0 = u64::from(c.stream.next().wrapping_sub(c.first_byte()));
     }
 

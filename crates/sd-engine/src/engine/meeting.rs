@@ -65,6 +65,7 @@ impl Core {
             given_back: false,
             memory: 0,
             observed: false,
+            segment: None,
             echo: None,
             scored: 0,
         });

@@ -14,7 +14,7 @@ use sd_engine::event::Http;
 use sd_engine::packet::{ACK, FIN, RST, SYN};
 use sd_rules::View;
 use sd_rules::{
-    number, Action, Limits, Match, PacketFacts, RuleId, RuleSet, RuleState, Scratch, Step, Transaction, Unit,
+    number, Action, Limits, Match, PacketFacts, RuleId, RuleSet, RuleState, Scratch, Segment, Step, Transaction, Unit,
 };
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -140,6 +140,8 @@ pub struct Judge {
     state: Arc<RuleState>,
     scratch: Scratch,
     matches: Vec<Match>,
+    /// Of the client, while it is judged.
+    segment: Option<Segment>,
     ports: Vec<u16>,
     depth: usize,
     flow_number: u64,
@@ -157,6 +159,7 @@ impl Judge {
             state: Arc::new(RuleState::new(1 << 18)),
             scratch: Scratch::default(),
             matches: Vec::new(),
+            segment: None,
             ports: options.http_ports.clone(),
             depth: options.depth,
             flow_number: 0,
@@ -233,10 +236,6 @@ impl Judge {
             self.flows.insert(key, flow);
             return;
         }
-        let mut found = Vec::new();
-        let stood = flow.tcp.established;
-        let added = self.stream(&mut flow, ends, client, tcp, &mut found);
-        let established = stood || added && flow.tcp.established;
         let facts = PacketFacts {
             payload: tcp.payload,
             flags: tcp.flags,
@@ -248,6 +247,12 @@ impl Judge {
             ip: packet.header,
             ..PacketFacts::default()
         };
+        self.segment = (client && self.rules.asks_for_segments()).then(|| Segment::of(&facts));
+        let mut found = Vec::new();
+        let stood = flow.tcp.established;
+        let added = self.stream(&mut flow, ends, client, tcp, &mut found);
+        self.segment = None;
+        let established = stood || added && flow.tcp.established;
         let now = std::mem::replace(&mut flow.tcp.established, established);
         found.extend(self.ask(&mut flow, 6, ends, Some(client), Unit::Packet { first, added }, facts));
         flow.tcp.established = now;
@@ -538,6 +543,7 @@ impl Judge {
             src_port: ends.0 .1,
             dst_port: ends.1 .1,
             sent: flow.tcp.sent.into(),
+            segment: self.segment,
             view: Some(view),
             ..Limits::default()
         }

@@ -4,7 +4,7 @@
 use super::{sent_body, Scratch, Transaction, When, STATE_ROUNDS};
 use crate::http::{hex_value, BodyState, Content, HeadState};
 use crate::matcher::{Absence, Budget, Part, PartState, Status, WORK, WORK_PER_BYTE, WORK_PER_CALL};
-use crate::packet::PacketFacts;
+use crate::packet::{PacketFacts, Segment};
 use crate::prefilter::Found;
 use crate::ruleset::{Rule, RuleSet};
 use crate::standing::Asked;
@@ -168,8 +168,8 @@ impl Transaction {
             let mut budget = Budget::new(judged.raw.len(), self.forgotten, left);
             match self.evaluate(rule, states, data, judged, &mut budget) {
                 Status::Running => {}
-                // More may be sent.
-                Status::Matched if !connection_is(rule, limits) => {}
+                // Another segment may come.
+                Status::Matched if !sent_so(rule, limits) => {}
                 Status::Failed => candidate.status = Status::Failed,
                 // What bits say is known when all rules that set some have been asked.
                 Status::Matched if rule.state.is_some() && self.stateless => candidate.status = Status::Failed,
@@ -461,11 +461,13 @@ impl Transaction {
     }
 }
 
-/// Whether the rule's tests of the connection hold.
-fn connection_is(rule: &Rule, limits: &Limits) -> bool {
+/// Whether the rule's tests of the connection, and of the segment that has come last, hold.
+fn sent_so(rule: &Rule, limits: &Limits) -> bool {
     rule.tests.is_empty() || {
-        let facts = PacketFacts { sent: limits.sent, ..PacketFacts::default() };
-        rule.tests.iter().all(|test| test.holds(&facts))
+        let facts = limits.segment.as_ref().map(Segment::facts);
+        let known = facts.is_some();
+        let facts = PacketFacts { sent: limits.sent, ..facts.unwrap_or_default() };
+        rule.tests.iter().all(|test| (known || test.is_of_connection()) && test.holds(&facts))
     }
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from pathlib import Path
 
 import click
@@ -13,7 +14,11 @@ from securedirect.api.client import ask, find_socket
 from securedirect.cli.options import json_option, socket_option
 
 _SECONDS = 300.0
-"""Tens of thousands of rules take some ten seconds to read."""
+"""Tens of thousands of rules that are all new take some ten seconds to read."""
+_SILENT_SECONDS = 2.0
+"""Who has waited for so long is told what for."""
+
+_WAITING = "the rules are being read; until that is done, requests are judged by the old ones"
 
 
 @click.command(
@@ -31,7 +36,13 @@ def command(socket: Path | None, as_json: bool) -> None:
     technologies, actions). No request is lost, held requests are judged by the new rules. Rules that cannot
     be used change nothing: the old ones stay. Everything else in the configuration needs a restart.
     """
-    result = ask(find_socket(socket), "reload", seconds=_SECONDS)
+    waiting = threading.Timer(_SILENT_SECONDS, print, [_WAITING], {"file": sys.stderr, "flush": True})
+    waiting.daemon = True
+    waiting.start()
+    try:
+        result = ask(find_socket(socket), "reload", seconds=_SECONDS)
+    finally:
+        waiting.cancel()
     if as_json:
         print(json.dumps(result, indent=2))
         return

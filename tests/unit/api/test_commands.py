@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from securedirect.cli import main
+from securedirect.cli import reload as reload_module
 from securedirect.cli import status as status_module
 from securedirect.cli.attackers import DurationType
 
@@ -184,3 +186,17 @@ def test_the_overview_is_readable() -> None:
     assert "warning: no server is up" in text
     off = {**STATUS, "pids": {"supervisor": 1, "inspector": None}}
     assert "process None" not in status_module.overview(off)
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_who_waits_for_a_reload_is_told_what_for(monkeypatch: pytest.MonkeyPatch, slow: bool) -> None:
+    monkeypatch.setattr(reload_module, "_SILENT_SECONDS", 0.01 if slow else 60)
+
+    def answer(*_: Any, **__: Any) -> dict[str, Any]:
+        time.sleep(0.2)
+        return {"rules": 7, "ms": 2100, "generation": 3, "needs_restart": []}
+
+    monkeypatch.setattr(reload_module, "ask", answer)
+    code, out, err = run("reload")
+    assert (code, out) == (0, "7 rules loaded in 2.1 s, generation 3\n")
+    assert ("are being read" in err) == slow

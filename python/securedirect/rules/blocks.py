@@ -17,12 +17,13 @@ _ONE_IN = 16
 
 
 class Block(NamedTuple):
-    """``line``: the number, from 1, of its first line. ``digest``: of its bytes, and of whether it is the
-    first: a byte order mark is none elsewhere.
+    """The bytes ``data[begin:end]`` of a file, with their digest, which also says whether they are its first:
+    a byte order mark is none elsewhere. ``line``: the number, from 1, of the first line.
     """
 
     line: int
-    data: bytes
+    begin: int
+    end: int
     digest: bytes
 
 
@@ -36,11 +37,11 @@ def blocks(data: bytes) -> Iterator[Block]:
         for index, line in enumerate(lines, 1)
         if line and not crc(line) % _ONE_IN and line.rstrip().endswith(b")")
     ]
-    begin = 0
-    for end in [*ends, len(lines)]:
-        if begin < end:
-            text = b"\n".join(lines[begin:end])
-            yield Block(
-                begin + 1, text, blake2b(text, digest_size=16, salt=b"" if begin else b"first").digest()
-            )
-        begin = end
+    first = begin = 0
+    for last in [*ends, len(lines)]:
+        if first < last:
+            text = b"\n".join(lines[first:last])
+            end = begin + len(text)
+            digest = blake2b(text, digest_size=16, salt=b"" if first else b"first").digest()
+            yield Block(first + 1, begin, end, digest)
+            first, begin = last, end + 1

@@ -211,7 +211,7 @@ class _Loader:
             return
         new = [rule for rule in self.rules if rule.known.refused is None]
         if new:
-            refused = dict(check_rules(self._document(new)))
+            refused = dict(check_rules(self._document(new, [])))
             for index, rule in enumerate(new):
                 rule.known.refused = refused.get(index, "")
         reasons = {index: rule.known.refused for index, rule in enumerate(self.rules) if rule.known.refused}
@@ -219,13 +219,13 @@ class _Loader:
             self._drop(reasons, "unsupported")
 
     def document(self) -> bytes:
-        return self._document(self.rules)
-
-    def _document(self, rules: Sequence[DocumentRule]) -> bytes:
-        head = compact(self._head())[:-1]
-        texts = ",".join([rule.json for rule in rules])
         # Which networks they list is for the kernel.
         lists = [{key: entry[key] for key in entry if key not in NETWORKS} for entry in self.reputation]
+        return self._document(self.rules, lists)
+
+    def _document(self, rules: Sequence[DocumentRule], lists: Sequence[Mapping[str, Any]]) -> bytes:
+        head = compact(self._head())[:-1]
+        texts = ",".join([rule.json for rule in rules])
         return f'{head},"rules":[{texts}],"reputation":{compact(lists)}}}'.encode()
 
     def capture_document(self) -> bytes:

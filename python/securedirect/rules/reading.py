@@ -195,7 +195,9 @@ class ReadRules:
         self._before = before
         self._older: Mapping[bytes, Known] | None = None
         self._options = OptionTable()
-        self._blocks: dict[Path, list[Block]] = {}
+        self._data: dict[Path, bytes] = {}
+        self._blocks: dict[Path, tuple[bytes, list[Block]]] = {}
+        """With the whole file's digest."""
         self._units: dict[tuple[_How, int], list[Unit]] = {}
         # By a block's digest; what is known of its rules by their own.
         self._signs: dict[bytes, Signs] = {}
@@ -216,18 +218,18 @@ class ReadRules:
         ``dialect``: None to guess. ``disabled``: read what is commented out, too. ConfigError for a file that
         cannot be read.
         """
-        if path not in self._blocks:
-            self._blocks[path] = list(blocks(read_rule_file(path)))
+        if path not in self._data:
+            self._cut(path)
         how = dialect or self._guess(path), disabled
         key = path, how, context
         before = self._before or ReadRules()
         known, earlier_known = self._known.setdefault(how, {}), before._known.get(how, {})
         made, earlier = self._outcomes.setdefault(key, {}), before._outcomes.get(key, {})
-        for block in self._blocks[path]:
+        for block in self._blocks[path][1]:
             digest = block.digest
             found = made.get(digest) or earlier.get(digest)
             if found is None:
-                found = make(how[0], block.line, self._read(block, how))
+                found = make(how[0], block.line, self._read(path, block, how))
             elif digest not in known:
                 known[digest] = earlier_known[digest]
             made[digest] = found = found.at(block.line)
@@ -235,7 +237,7 @@ class ReadRules:
 
     def file_done(self, path: Path) -> None:
         """All services have asked for this file: what they alone need goes, before the next needs room."""
-        self._blocks.pop(path, None)
+        self._data.pop(path, None)
         if len(self._options) > _MANY_OPTIONS:
             self._options.clear()
         for units in self._units.values():
@@ -249,27 +251,34 @@ class ReadRules:
         self._before = self._older = None
         self._options.clear()
 
+    def _cut(self, path: Path) -> None:
+        data = self._data[path] = read_rule_file(path)
+        digest = blake2b(data, digest_size=16).digest()
+        earlier = self._before._blocks.get(path) if self._before else None
+        self._blocks[path] = earlier if earlier and earlier[0] == digest else (digest, list(blocks(data)))
+
+    def _text(self, path: Path, block: Block) -> str:
+        return self._data[path][block.begin : block.end].decode("latin-1")  # one character is one byte
+
     def _guess(self, path: Path) -> Dialect:
         known = self._before._signs if self._before else {}
         found = []
-        size = 0
-        for block in self._blocks[path]:
+        for block in self._blocks[path][1]:
             digest = block.digest
             one = self._signs.get(digest) or known.get(digest)
             if one is None:
-                one = signs(block.data[:SAMPLE].decode("latin-1"))
+                one = signs(self._text(path, block)[:SAMPLE])
             self._signs[digest] = one
             found.append(one)
-            size += len(block.data)
-            if size > SAMPLE:
+            if block.end > SAMPLE:
                 break
         return guess_dialect(found)
 
-    def _read(self, block: Block, how: _How) -> list[Unit]:
+    def _read(self, path: Path, block: Block, how: _How) -> list[Unit]:
         if (how, block.line) in self._units:
             return self._units[how, block.line]
         dialect, disabled = how
-        text = block.data.decode("latin-1")  # one character is one byte
+        text = self._text(path, block)
         older = self._known_before()
         known: dict[bytes, Known] = {}
         person = f"{dialect}{disabled:d}".encode()

@@ -57,6 +57,7 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyz0 !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\n\x00
 """Letters without case, one for all digits, marks, line feed, one for control characters, one for 8-bit
 bytes."""
 GRADES = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_BITS = {grade: index / 4 for index, grade in enumerate(GRADES)}
 WORD = "[a-z_][a-z_0]{2,}"
 """Words of source text, folded."""
 _TABLE = Path(__file__).with_name("ordinary.tsv")
@@ -168,7 +169,7 @@ def _worth(kind: str, text: str, before: str) -> float:
     for character in text:
         run = run + 1 if context.endswith(character) else 1
         grades = table.get(context[-2:]) or table.get(context[-1:]) or table[""]
-        bits = GRADES.index(grades[positions[character]]) / 4
+        bits = _BITS[grades[positions[character]]]
         if character == "\n" and kind == "uri":
             bits = _LINE_END  # in the table it ends an address; within one it does not stand
         if character == "0":
@@ -190,11 +191,11 @@ def _code_worth(text: str, before: str) -> float:
             continue
         total += _worth("code", text[at : found.start()], before) if found.start() > at else 0.0
         before = (before + text[at : found.start()])[-2:]
-        total += min(_worth("code", found[0], before), GRADES.index(grade) / 4)
+        total += min(_worth("code", found[0], before), _BITS[grade])
         before, at = found[0][-2:], found.end()
     total += _worth("code", text[at:], before)
     if len(text) > 3 and text in _idioms():
-        found_in = [GRADES.index(grade) / 4 for idiom, grade in _table()["idiom"].items() if text in idiom]
+        found_in = [_BITS[grade] for idiom, grade in _table()["idiom"].items() if text in idiom]
         total = min(total, *found_in) if found_in else total
     return total
 
@@ -234,6 +235,7 @@ def _decoded(data: bytes) -> tuple[bytes, float]:
     return _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), data), extra
 
 
+@lru_cache(maxsize=65536)  # many contents are those of many rules
 def text_bits(data: bytes, buffer: str, places: float | None = None, before: str = "") -> float:
     """What it is worth that ``data`` stands in ``buffer``.
 

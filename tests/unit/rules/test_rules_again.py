@@ -243,15 +243,16 @@ def test_any_changes_come_out_as_in_a_first_load(site: Site, seed: int) -> None:
 def test_blocks_cut_no_rule_apart(multiline: bool) -> None:
     dice = random.Random(1)
     lines = [line for _ in range(2000) for line in written(dice)]
-    data = "\n".join(lines).encode("latin-1")
+    text = "\n".join(lines)
+    data = text.encode("latin-1")
     cut = list(blocks(data))
-    assert len(cut) > 50 and b"\n".join(block.data for block in cut) == data
+    assert len(cut) > 50 and b"\n".join(data[block.begin : block.end] for block in cut) == data
     apart = [
-        text
+        one
         for block in cut
-        for text in rule_texts(block.data.decode("latin-1"), multiline=multiline, before=block.line - 1)
+        for one in rule_texts(text[block.begin : block.end], multiline=multiline, before=block.line - 1)
     ]
-    assert apart == list(rule_texts(data.decode("latin-1"), multiline=multiline))
+    assert apart == list(rule_texts(text, multiline=multiline))
 
 
 def test_a_byte_order_mark_is_none_behind_another_block(site: Site) -> None:

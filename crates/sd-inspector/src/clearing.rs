@@ -9,7 +9,8 @@ use sd_rules::clearing::{Refused, Tables, Why};
 use sd_rules::{Decoder, Limits, PacketFacts, RuleId, RuleSet, RuleState, Scratch, Step, Transaction};
 use serde_json::{json, Value};
 
-use crate::reload::Slot;
+use crate::reload::{Sets, Slot};
+use crate::travelled::Known;
 
 /// The kernel runs a program on what fits into a page, without its headroom and tail, and is an Ethernet frame.
 const TEST_RUN: std::ops::Range<usize> = 14..3000;
@@ -19,21 +20,31 @@ fn automaton(tables: &Tables) -> Automaton<'_> {
     Automaton { classes, entries, start: *start, line: *line }
 }
 
-/// Clear by these rules from now on; for each service what became of it.
-pub fn install(shared: &SharedClearing, slot: &Slot) -> Value {
-    let (_, rules) = slot.current();
+/// Of each service.
+pub type Built = Vec<Result<Arc<Tables>, Refused>>;
+
+/// The tables of these rules. Those of rules that are `known` are made only once.
+pub fn build(rules: &Sets, known: &Known) -> Built {
     let mut left = CLEAR_ENTRIES;
-    let tables: Vec<Result<Tables, Refused>> = rules
-        .iter()
-        .map(|rules| {
-            let tables = rules.clearing(left)?;
-            left -= tables.entries.len();
-            Ok(tables)
-        })
-        .collect();
-    let automata: Vec<Option<Automaton<'_>>> = tables.iter().map(|t| t.as_ref().ok().map(automaton)).collect();
+    let mut of = |place: usize, rules: &Arc<RuleSet>| {
+        let before = known.get(place).and_then(Option::as_ref);
+        let tables = match before.filter(|(tables, of)| Arc::ptr_eq(of, rules) && tables.entries.len() <= left) {
+            Some((tables, _)) => tables.clone(),
+            None => Arc::new(rules.clearing(left)?),
+        };
+        left -= tables.entries.len();
+        Ok(tables)
+    };
+    rules.iter().enumerate().map(|(place, rules)| of(place, rules)).collect()
+}
+
+/// Clear by the rules that are valid now; for each service what became of it.
+pub fn install(shared: &SharedClearing, slot: &Slot, built: Built) -> Value {
+    let (_, rules) = slot.current();
+    let automata: Vec<Option<Automaton<'_>>> =
+        built.iter().map(|tables| tables.as_ref().ok().map(|tables| automaton(tables))).collect();
     shared.install(&automata);
-    let said = rules.iter().zip(&tables).map(|(rules, tables)| {
+    let said = rules.iter().zip(&built).map(|(rules, tables)| {
         let name = &rules.service().name;
         match tables {
             Ok(tables) => json!({"service": name, "cleared": true, "table_bytes": tables.entries.len() * 4}),
@@ -42,7 +53,7 @@ pub fn install(shared: &SharedClearing, slot: &Slot) -> Value {
         }
     });
     let said = said.collect();
-    slot.know(tables.into_iter().zip(rules).map(|(tables, rules)| Some((tables.ok()?, rules))).collect());
+    slot.know(built.into_iter().zip(rules).map(|(tables, rules)| Some((tables.ok()?, rules))).collect());
     said
 }
 
@@ -56,7 +67,7 @@ fn open(rules: &RuleSet, refused: &Refused) -> Vec<u32> {
 
 /// Asks about requests, one after the other.
 pub struct Clearing {
-    rules: RuleSet,
+    rules: Arc<RuleSet>,
     tables: Tables,
     kernel: Option<Judge>,
     scratch: Scratch,
@@ -79,7 +90,7 @@ pub struct Judged {
 impl Clearing {
     /// `kernel`: also ask the kernel's program (as root). The error is for people.
     pub fn new(document: &[u8], kernel: bool) -> Result<Clearing, String> {
-        let (rules, tables) = Self::read(document)?;
+        let (rules, tables) = Self::read(document, &[])?;
         let kernel = kernel.then(Judge::load).transpose().map_err(|error| error.to_string())?;
         let new = Clearing { rules, tables, kernel, scratch: Scratch::default() };
         new.install();
@@ -88,7 +99,7 @@ impl Clearing {
 
     /// Go on with other rules, as after a reload.
     pub fn reload(&mut self, document: &[u8]) -> Result<(), String> {
-        (self.rules, self.tables) = Self::read(document)?;
+        (self.rules, self.tables) = Self::read(document, &[self.rules.clone()])?;
         self.install();
         Ok(())
     }
@@ -99,13 +110,13 @@ impl Clearing {
         }
     }
 
-    fn read(document: &[u8]) -> Result<(RuleSet, Tables), String> {
-        let (rules, _) = RuleSet::from_json(document).map_err(|error| error.to_string())?;
+    fn read(document: &[u8], others: &[Arc<RuleSet>]) -> Result<(Arc<RuleSet>, Tables), String> {
+        let (rules, _) = RuleSet::from_json_beside(document, others).map_err(|error| error.to_string())?;
         let tables = rules.clearing(CLEAR_ENTRIES).map_err(|refused| match open(&rules, &refused) {
             sids if sids.is_empty() => refused.to_string(),
             sids => format!("{refused}: {sids:?}"),
         })?;
-        Ok((rules, tables))
+        Ok((Arc::new(rules), tables))
     }
 
     pub fn judge(&mut self, request: &[u8]) -> Result<Judged, String> {

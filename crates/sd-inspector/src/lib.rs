@@ -130,7 +130,10 @@ pub fn run(
         }
         _ => None,
     };
-    let cleared = tables.as_ref().map(|tables| clearing::install(tables, &slot));
+    let cleared = tables.as_ref().map(|tables| {
+        let built = clearing::build(&slot.current().1, &slot.known());
+        clearing::install(tables, &slot, built)
+    });
     let shared = queue::Shared {
         flows: Arc::new(SharedFlows::open(map("flows")?).map_err(text)?),
         backends: Arc::new(SharedBackends::open(map("backends")?).map_err(text)?),

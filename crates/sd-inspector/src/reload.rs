@@ -107,12 +107,13 @@ fn accept(document: Vec<u8>, slot: &Slot, tables: Option<&SharedClearing>) -> Va
     match read.and_then(|(rules, left_out)| fits(&rules, &ports).map(|()| (rules, left_out))) {
         Ok((rules, left_out)) => {
             let count: usize = rules.iter().map(|rules| rules.len()).sum();
+            let tables = tables.map(|tables| (tables, clearing::build(&rules, &slot.known())));
             // Nothing is cleared by rules that are not the queues'.
-            if let Some(tables) = tables {
+            if let Some((tables, _)) = &tables {
                 tables.install(&[]);
             }
             slot.replace(rules);
-            let cleared = tables.map(|tables| clearing::install(tables, slot));
+            let cleared = tables.map(|(tables, built)| clearing::install(tables, slot, built));
             json!({"ok": true, "rules": count, "left_out": left_out, "clearing": cleared, "ms": began.elapsed().as_millis() as u64})
         }
         Err(error) => json!({"ok": false, "error": error}),
@@ -140,6 +141,20 @@ mod tests {
             line.push(byte[0]);
         }
         serde_json::from_slice(&line).unwrap()
+    }
+
+    #[test]
+    fn tables_of_rules_that_stay_are_made_once() {
+        let sets = |json: &[u8], valid: &[Arc<RuleSet>]| RuleSet::collection(json, valid).unwrap().0;
+        let first = sets(NONE, &[]);
+        let slot = Slot::new(first.clone());
+        let built = clearing::build(&first, &slot.known());
+        assert!(built[0].is_ok() && built[1].is_err(), "nobody clears mail");
+        slot.know(built.iter().cloned().zip(first.clone()).map(|(tables, set)| Some((tables.ok()?, set))).collect());
+        let again = |sets: &Sets| clearing::build(sets, &slot.known()).swap_remove(0).unwrap();
+        let made = built[0].as_ref().unwrap();
+        assert!(!Arc::ptr_eq(&again(&sets(MAIL_IS_THE_SAME, &first)), made));
+        assert!(Arc::ptr_eq(&again(&sets(br#"{"version":2,"documents":[null,null]}"#, &first)), made));
     }
 
     #[test]

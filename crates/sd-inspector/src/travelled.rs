@@ -10,7 +10,7 @@ use sd_rules::clearing::{Tables, Why};
 use sd_rules::{RuleId, RuleSet};
 
 /// Of each service: by what its requests are cleared, and the rules.
-pub type Known = Vec<Option<(Tables, Arc<RuleSet>)>>;
+pub type Known = Vec<Option<(Arc<Tables>, Arc<RuleSet>)>>;
 
 const ETHERNET: usize = 14;
 const IP: usize = 20;

@@ -176,11 +176,11 @@ impl Ports {
 impl RuleSet {
     /// Compiles `doc`. Rules that cannot be compiled are left out and named with their index and the reason.
     pub fn from_json(doc: &[u8]) -> Result<(RuleSet, Vec<(usize, String)>), LoadError> {
-        RuleSet::compile(doc, &[])
+        RuleSet::from_json_beside(doc, &[])
     }
 
-    /// `others`: sets that have some of the expressions already.
-    fn compile(doc: &[u8], others: &[Arc<RuleSet>]) -> Result<(RuleSet, Vec<(usize, String)>), LoadError> {
+    /// `others`: sets whose expressions need not be compiled again.
+    pub fn from_json_beside(doc: &[u8], others: &[Arc<RuleSet>]) -> Result<(RuleSet, Vec<(usize, String)>), LoadError> {
         let document: Document = serde_json::from_slice(doc)?;
         if document.version != document::VERSION {
             return Err(LoadError::Version(document.version));
@@ -240,7 +240,7 @@ impl RuleSet {
                 sets.push(valid.get(place).ok_or(LoadError::Missing(place))?.clone());
                 continue;
             }
-            let (set, refused) = RuleSet::compile(text.get().as_bytes(), &compiled)?;
+            let (set, refused) = RuleSet::from_json_beside(text.get().as_bytes(), &compiled)?;
             left_out += refused.len();
             sets.push(Arc::new(set));
             compiled.extend(sets.last().cloned());

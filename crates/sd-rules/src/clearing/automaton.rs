@@ -2,6 +2,7 @@
 //! The table: the grammar of plain requests and the search for contents as one automaton over classes of bytes.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use super::grammar::{Grammar, AGENT, DEAD, FORBIDDEN, LINE, START};
 use super::needs::{Need, Piece, Region, LONGEST, SHORTEST};
@@ -285,6 +286,34 @@ impl Search {
     }
 }
 
+/// For numbers of states, which nobody chooses: a million are looked up.
+#[derive(Default)]
+struct Mixed(u64);
+
+impl Mixed {
+    fn mix(&mut self, value: u64) {
+        self.0 = (self.0 ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(26);
+    }
+}
+
+impl Hasher for Mixed {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.mix(u64::from(*byte)));
+    }
+
+    fn write_u16(&mut self, value: u16) {
+        self.mix(u64::from(value));
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.mix(u64::from(value));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 const AREAS: [Region; 3] = [Region::Line, Region::Header, Region::Agent];
 
 struct Build {
@@ -340,7 +369,7 @@ impl Build {
     fn run(&mut self, limit: usize) -> Result<(), Refused> {
         let width = self.class_bytes.len();
         let limit = limit.min(STATE_MASK as usize + 1 - width);
-        let mut number: HashMap<(u16, u32), u32> = HashMap::new();
+        let mut number: HashMap<(u16, u32), u32, BuildHasherDefault<Mixed>> = HashMap::default();
         let mut queue = std::collections::VecDeque::new();
         // Row 0 is where all ends that is not plain.
         self.entries = vec![0; width];

@@ -305,15 +305,19 @@ class Supervisor:
     def _take_rules(self, rules: Rulesets) -> None:
         self.rules = rules
         self._messages = rules.messages()
-        give_back()
+        self._pass(asyncio.to_thread(give_back), "give back")  # which takes a while
+
+    def _pass(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Do it once, beside everything else."""
+        task = asyncio.create_task(work, name=name)
+        self._passing.add(task)
+        task.add_done_callback(self._passing.discard)
 
     def _hung_up(self) -> None:
         if self.state != "serving":
             _log.warning("SIGHUP while %s is ignored", self.state)
             return
-        task = asyncio.create_task(self._reload_by_signal(), name="reload")
-        self._passing.add(task)
-        task.add_done_callback(self._passing.discard)
+        self._pass(self._reload_by_signal(), "reload")
 
     async def _reload_by_signal(self) -> None:
         with contextlib.suppress(RequestError):  # the log and an event tell

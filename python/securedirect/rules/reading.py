@@ -180,7 +180,7 @@ class DocumentRule(NamedTuple):
 
     def moved(self, by: int) -> Self:
         """The same rule so many lines further on."""
-        return type(self)(self.place, self.line + by, *self[2:])
+        return tuple.__new__(type(self), (self.place, self.line + by, *self[2:]))
 
 
 _How = tuple[Dialect, bool]

@@ -43,7 +43,7 @@ class RuleEntry(NamedTuple):
 
     def moved(self, by: int) -> Self:
         """The same rule so many lines further on."""
-        return type(self)(self.file, self.line + by, *self[2:])
+        return tuple.__new__(type(self), (self.file, self.line + by, *self[2:]))
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ impl Clearing {
 
     /// Go on with other rules, as after a reload.
     pub fn reload(&mut self, document: &[u8]) -> Result<(), String> {
-        (self.rules, self.tables) = Self::read(document, &[self.rules.clone()])?;
+        (self.rules, self.tables) = Self::read(document, std::slice::from_ref(&self.rules))?;
         self.install();
         Ok(())
     }

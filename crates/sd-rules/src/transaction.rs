@@ -6,7 +6,7 @@ mod judging;
 use std::sync::Arc;
 
 use crate::http::decoder::{Decoder, Oddities};
-use crate::http::{Body, BodyState, Buffers, Content, Head, HeadState};
+use crate::http::{begins_as_request, Body, BodyState, Buffers, Content, Head, HeadState};
 use crate::lines::Lines;
 use crate::matcher::{PartState, Status};
 use crate::packet::{self, PacketFacts};
@@ -73,6 +73,8 @@ pub struct Transaction {
     /// Of the body as sent, in `data`: followed up to here.
     body_at: usize,
     has_body: bool,
+    /// Whether the body begins as a request does.
+    begin_known: bool,
     /// Once a request had a body.
     content: Option<Box<Content>>,
     framed: bool,
@@ -138,6 +140,7 @@ impl Transaction {
             body,
             body_at,
             has_body,
+            begin_known,
             content,
             framed,
             deep,
@@ -190,6 +193,7 @@ impl Transaction {
         *parts_scanned = Default::default();
         for flag in [
             has_body,
+            begin_known,
             framed,
             deep,
             line_ready,
@@ -465,6 +469,13 @@ impl Transaction {
             let end = self.body.state == BodyState::Done;
             if let Some(content) = &mut self.content {
                 content.advance(sent, limits.depth, end && !self.deep, &mut event);
+            }
+        }
+        if self.has_body && !self.begin_known && matches!(self.head.method.of(data), b"GET" | b"HEAD") {
+            let begins = begins_as_request(data.get(self.head.end..self.body_at).unwrap_or_default());
+            self.begin_known = begins.is_some();
+            if begins == Some(true) {
+                event(Decoder::RequestInBody);
             }
         }
         if self.deep && self.body_at < data.len() {

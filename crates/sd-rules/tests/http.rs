@@ -412,3 +412,22 @@ fn a_reload_judges_anew() {
     tx.advance(&new, &limits, &mut scratch, &request, true, &mut out);
     assert_eq!(common::ids(&new, &out), [(1, 6)]);
 }
+
+#[test]
+fn a_request_in_the_body_of_a_get() {
+    let set = compile(vec![]);
+    let inner = "GET /cgi-bin/phf HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (method, framing, body, told) in [
+        ("GET", format!("Content-Length: {}", inner.len()), inner, true),
+        ("HEAD", format!("Content-Length: {}", inner.len() + 2), &*format!("\r\n{inner}"), true),
+        ("POST", format!("Content-Length: {}", inner.len()), inner, false),
+        ("GET", "Content-Length: 14".to_owned(), "{\"query\": \"x\"}", false),
+    ] {
+        let stream = format!("{method} /x HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n{body}").into_bytes();
+        for cut in 0..stream.len() {
+            let outcome = judge_stream(&set, &Limits::default(), &stream, &[cut], |_| true);
+            let found = outcome.requests.iter().flatten().any(|id| *id == (1_000_000, 17));
+            assert_eq!(found, told, "{method} cut at {cut}");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //! Where a request's body ends: Content-Length and chunked framing, byte for byte as it arrives.
 
 use super::decoder::Decoder;
-use super::hex_value;
+use super::{hex_value, is_wide_blank};
 
 /// Longest chunk-size line and longest trailer section.
 const MAX_SIZE_LINE: u32 = 4 << 10;
@@ -110,6 +110,20 @@ impl Body {
             BodyState::Chunked(_) | BodyState::Done => false,
             BodyState::Unframed => true,
         }
+    }
+}
+
+/// Whether a body begins as a request does, line ends before it aside; None: more bytes will tell.
+pub fn begins_as_request(body: &[u8]) -> Option<bool> {
+    const LONGEST_METHOD: usize = 20;
+    let start = body.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
+    let method = body[start..].iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let rest = &body[start + method..];
+    let blanks = rest.iter().take_while(|byte| is_wide_blank(**byte)).count();
+    match rest.get(blanks) {
+        _ if method > LONGEST_METHOD => Some(false),
+        None => None,
+        Some(target) => Some(method > 2 && blanks > 0 && matches!(target, b'/' | b'h' | b'H')),
     }
 }
 
@@ -313,6 +327,26 @@ mod tests {
                 assert_eq!(state, BodyState::Unframed, "{}", input.escape_ascii());
                 assert!(taken < input.len());
                 assert_eq!(events, [Decoder::ChunkFraming], "{}", input.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn bodies_that_begin_as_requests() {
+        for (body, begins) in [
+            (b"GET /x HTTP/1.1\r\n".as_slice(), true),
+            (b"\r\n\nDELETE \t http://a/ HTTP/1.1", true),
+            (b"GET /x\r\n", true),
+            (b"{\"query\": \"GET /x\"}", false),
+            (b"name=GET /x", false),
+            (b"a /b", false),
+            (b"<a href=/>", false),
+            (b"abcdefghijklmnopqrstuvwxyz /x", false),
+        ] {
+            assert_eq!(begins_as_request(body), Some(begins), "{}", body.escape_ascii());
+            for cut in 0..body.len() {
+                let known = begins_as_request(&body[..cut]);
+                assert!(known.is_none_or(|known| known == begins), "{}", body[..cut].escape_ascii());
             }
         }
     }

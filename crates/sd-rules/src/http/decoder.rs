@@ -52,6 +52,8 @@ decoders! {
     /// No client that follows links writes these, and servers differ in where they lead.
     DisguisedWayUp = 15, DIVERT, "HTTP ambiguous: a way up ('../') that is encoded twice, overlong or by %u in the URI";
     FarAboveRoot = 16, DIVERT, "HTTP ambiguous: URI path climbs above the root three times, or by a backslash";
+    /// Some servers leave such a body unread, and read it as the next request.
+    RequestInBody = 17, DIVERT, "HTTP ambiguous: body of a GET or HEAD that begins as a request does";
     /// Oddities.
     NotHttp = 20, ALERT, "HTTP decoder: the bytes are no HTTP request";
     BareLineFeed = 21, ALERT, "HTTP decoder: line feed without carriage return in the head";

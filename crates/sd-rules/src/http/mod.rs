@@ -15,7 +15,7 @@ mod params;
 mod profile;
 pub(crate) mod uri;
 
-pub(crate) use body::{Body, BodyState};
+pub(crate) use body::{begins_as_request, Body, BodyState};
 pub(crate) use buffers::Buffers;
 pub(crate) use content::Content;
 pub use profile::Profile;

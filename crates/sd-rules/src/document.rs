@@ -365,7 +365,8 @@ pub enum RuleOption {
         relative: bool,
         options: Vec<RuleOption>,
     },
-    /// The options on what the steps make of the buffer, one after the other.
+    /// The options on what the steps make of the buffer, one after the other; without steps, on one of several of its kind
+    /// that need not be the one that other options look into.
     Transform {
         buffer: Buffer,
         steps: Vec<TransformStep>,

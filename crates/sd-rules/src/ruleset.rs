@@ -459,6 +459,22 @@ impl<'a> Compiler<'a> {
                 _ => {}
             }
             let buffer = rule.dialect.buffer(buffer_of(&option));
+            let option = match option {
+                // Another of its kind: a part of its own.
+                RuleOption::Transform { steps, options, .. } if steps.is_empty() => {
+                    if options.len() > MAX_OPTIONS {
+                        return Err(format!("more than {MAX_OPTIONS} options"));
+                    }
+                    let mut names = Names::default();
+                    let made: Result<Vec<PartOption>, String> = options
+                        .into_iter()
+                        .map(|inner| part_option(inner, rule.dialect, &mut names, &mut self.found, &mut backtracking))
+                        .collect();
+                    texts.push((buffer, made?));
+                    continue;
+                }
+                option => option,
+            };
             let names = variables.entry(buffer).or_default();
             let option = part_option(option, rule.dialect, names, &mut self.found, &mut backtracking)?;
             match texts.iter_mut().find(|(of, _)| *of == buffer) {

@@ -58,7 +58,9 @@ def _line(option: dict[str, Any]) -> str:
         case "transform":
             inner = "; ".join(_line({**one, "buffer": "transformed"}) for one in option["options"])
             steps = ", ".join(step["name"] for step in option["steps"])
-            return f"{buffer} after {steps} has {inner}"
+            return (
+                f"{buffer} after {steps} has {inner}" if steps else f"{buffer}, this or another, has {inner}"
+            )
         case "flowbits":
             names = (" or " if option["any"] else " and ").join(option["bits"])
             return f"connection: {option['command']} {names}"

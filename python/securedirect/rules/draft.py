@@ -19,6 +19,7 @@ from securedirect.rules.model import (
     Pcre,
     Test,
     TransformStep,
+    buffer_of,
 )
 from securedirect.rules.parser import fail
 
@@ -232,6 +233,25 @@ def buffer_for(reader: Reader, relative: bool) -> str:
     if not relative:
         return reader.sticky
     return next((t.buffer for t in reversed(reader.tests) if isinstance(t, Draft | Pcre)), reader.sticky)
+
+
+_OF_MANY = frozenset({"http_request_header", "http_file_name", "http_file_data"})
+
+
+def buffer_again(reader: Reader, buffer: str) -> str:
+    """``buffer``, or, named once more in a rule of Suricata, what may be another one of a request's several:
+    another header, another file.
+    """
+    if buffer not in _OF_MANY or reader.dialect != "suricata":
+        return buffer
+    if not any(own_buffer(test).partition(TRANSFORMED)[0] == buffer for test in reader.tests):
+        return buffer
+    reader.transforms.append(())
+    return f"{buffer}{TRANSFORMED}{len(reader.transforms) - 1}"
+
+
+def own_buffer(test: Draft | Test) -> str:
+    return test.buffer if isinstance(test, Draft) else buffer_of(test)
 
 
 def option_parts(option: Option) -> list[str]:

@@ -297,7 +297,9 @@ class TransformStep(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Transformed:
-    """``tests`` hold for what ``steps``, one after the other, make of the buffer."""
+    """``tests`` hold for what ``steps``, one after the other, make of the buffer; without steps, for one of
+    several of its kind that need not be the one that other tests are about.
+    """
 
     buffer: str
     steps: tuple[TransformStep, ...]

@@ -12,6 +12,7 @@ from securedirect.rules.draft import (
     Draft,
     Handler,
     Reader,
+    buffer_again,
     buffer_for,
     ignored,
     last_content,
@@ -202,7 +203,7 @@ def _snort3_sticky(reader: Reader, option: Option, buffer: str) -> None:
 
 
 def _sticky(reader: Reader, option: Option) -> None:
-    reader.sticky = vocabulary.STICKY[option.name]
+    reader.sticky = buffer_again(reader, vocabulary.STICKY[option.name])
 
 
 def _snort3_only_sticky(reader: Reader, option: Option) -> None:

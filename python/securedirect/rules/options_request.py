@@ -11,16 +11,17 @@ from securedirect.rules import vocabulary
 from securedirect.rules.draft import (
     BLANKS,
     TRANSFORMED,
-    Draft,
     Handler,
     Reader,
+    buffer_again,
     no_value,
     option_parts,
     option_text,
+    own_buffer,
     read_quoted,
     read_sizes,
 )
-from securedirect.rules.model import Absent, Content, Header, Oddity, Option, Size, buffer_of
+from securedirect.rules.model import Absent, Content, Header, Oddity, Option, Size
 from securedirect.rules.options_content import decode_pattern
 from securedirect.rules.parser import fail
 
@@ -64,7 +65,7 @@ EVENTS: dict[str, tuple[int, ...]] = {
 def _file_buffer(reader: Reader, option: Option) -> None:
     no_value(option)
     reader.files = option.name
-    reader.sticky = vocabulary.STICKY[option.name]
+    reader.sticky = buffer_again(reader, vocabulary.STICKY[option.name])
 
 
 def whose_files(reader: Reader, header: Header) -> None:
@@ -110,7 +111,7 @@ def _absent(reader: Reader, option: Option) -> None:
     if not buffer.startswith("http_") or TRANSFORMED in buffer or buffer in (FILE_NAME, FILE_DATA):
         reader.unsupported[f"absent of {buffer.partition(TRANSFORMED)[0]}"] = None
         return
-    if any((test.buffer if isinstance(test, Draft) else buffer_of(test)) == buffer for test in reader.tests):
+    if any(own_buffer(test) == buffer for test in reader.tests):
         fail(option.at, "absent stands behind a test of the same buffer", f"{buffer}: absent comes first")
     reader.tests.append(Absent(buffer, how == "or_else"))
 

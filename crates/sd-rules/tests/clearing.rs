@@ -145,3 +145,36 @@ fn another_port_s_rules_are_not_looked_for() {
     other["dst_ports"] = json!([[8080, 8080]]);
     assert_eq!(set(vec![other]).clearing(1 << 22).unwrap().judge(PLAIN), Verdict::Cleared);
 }
+
+/// Values of repeated headers are joined by commas: what is looked for may begin in one line and end in another.
+#[test]
+fn what_stands_in_joined_values_travels() {
+    let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let expression = json!({"kind": "pcre", "buffer": "http_header_snort3", "nocase": true, "multiline": true,
+        "pattern": hex(r"^X-A:\x20*[^\r\n]*\x2c[\x20\x09]*\x2c")});
+    let rules = [
+        rule(1, vec![content("http_header_snort3", b"x-a:", json!({"nocase": true})), expression]),
+        rule(2, vec![content("http_header", b"one, two, three", json!({}))]),
+        rule(3, vec![content("http_header", b", +, x", json!({}))]),
+    ];
+    let lines = |values: &[&str]| values.iter().map(|value| format!("X-A: {value}\r\n")).collect::<String>();
+    let ordinary = ["gzip, deflate", "one", "two", "three", "one, two", "x", "a,b"];
+    let odd = ["one, two, three", "two, three", ",", ",x", "x,", "+", "+, x", ", +, x", ", ,", "a, , b", "a,,"];
+    for of in rules {
+        let set = set(vec![of]);
+        let tables = set.clearing(1 << 22).unwrap();
+        let mut cleared = 0;
+        for first in ordinary.iter().chain(&odd) {
+            for more in ordinary.iter().chain(&odd).flat_map(|second| [vec![*second], vec![*second, "x"], vec![]]) {
+                let values = [&[*first], more.as_slice()].concat();
+                let request = format!("GET / HTTP/1.1\r\nHost: a.example\r\n{}\r\n", lines(&values));
+                if tables.judge(request.as_bytes()) == Verdict::Cleared {
+                    cleared += 1;
+                    assert!(common::judge(&set, request.as_bytes()).iter().all(|id| id.0 != 1), "{request}");
+                }
+            }
+        }
+        // Most of what has no odd value.
+        assert!(cleared > ordinary.len() * ordinary.len(), "{cleared}");
+    }
+}

@@ -40,7 +40,8 @@ fn one_of(hir: &Hir) -> Option<Vec<Vec<u8>>> {
         }
         HirKind::Concat(parts) => {
             let mut best: Option<(f32, Vec<Vec<u8>>)> = None;
-            let mut offer = |literals: Vec<Vec<u8>>| {
+            let mut offer = |mut literals: Vec<Vec<u8>>| {
+                only_shortest(&mut literals);
                 let least = literals.iter().map(|text| bits(text)).fold(f32::INFINITY, f32::min);
                 let value = least - (literals.len() as f32).log2();
                 let empty = literals.iter().any(|text| text.iter().all(|byte| matches!(*byte, b'\r' | b'\n' | BEGIN)));
@@ -48,26 +49,37 @@ fn one_of(hir: &Hir) -> Option<Vec<Vec<u8>>> {
                     best = Some((value, literals));
                 }
             };
-            // What stands side by side, as far as it can be written out.
+            // What stands side by side, as far as it can be written out; and what of it ends within a repetition.
             let mut run = vec![Vec::new()];
+            let mut cut = Vec::new();
             for part in parts {
                 let found = texts(part);
                 match found.as_ref().and_then(|found| joined(&run, found)) {
                     Some(longer) => run = longer,
                     None if found.is_none() && repeated(part).is_some() => {
                         let once = repeated(part).unwrap_or_default();
-                        offer(joined(&run, &once).unwrap_or(run));
+                        cut.extend(joined(&run, &once).unwrap_or(run));
+                        offer(std::mem::take(&mut cut));
                         run = once;
                     }
+                    None if found.is_none() && cut.len() < ALTERNATIVES && written_out(&run, part).is_some() => {
+                        offer([run.as_slice(), &cut].concat());
+                        let [ways, more] = written_out(&run, part).unwrap_or_default();
+                        run = ways;
+                        cut.extend(more);
+                    }
                     None => {
-                        offer(std::mem::replace(&mut run, found.clone().unwrap_or_else(|| vec![Vec::new()])));
+                        cut.append(&mut run);
+                        offer(std::mem::take(&mut cut));
+                        run = found.clone().unwrap_or_else(|| vec![Vec::new()]);
                         if let (None, Some(literals)) = (found, one_of(part)) {
                             offer(literals);
                         }
                     }
                 }
             }
-            offer(run);
+            cut.append(&mut run);
+            offer(cut);
             best.map(|(_, literals)| literals)
         }
         _ => None,
@@ -95,6 +107,34 @@ fn repeated(hir: &Hir) -> Option<Vec<Vec<u8>>> {
         HirKind::Capture(capture) => repeated(&capture.sub),
         _ => None,
     }
+}
+
+/// `run` without and with what may be repeated behind it, and where it is repeated further; None when these are too many or
+/// `run` is nothing yet.
+fn written_out(run: &[Vec<u8>], hir: &Hir) -> Option<[Vec<Vec<u8>>; 2]> {
+    match hir.kind() {
+        HirKind::Repetition(repetition) if repetition.min == 0 && run.iter().all(|text| !text.is_empty()) => {
+            let once = texts(&repetition.sub)?;
+            let one = joined(run, &once)?;
+            let more = joined(&one, &once)?;
+            Some([[run, one.as_slice()].concat(), more])
+        }
+        HirKind::Capture(capture) => written_out(run, &capture.sub),
+        _ => None,
+    }
+}
+
+/// Leaves out those that hold another: where they stand, that stands.
+fn only_shortest(literals: &mut Vec<Vec<u8>>) {
+    literals.sort_unstable_by_key(Vec::len);
+    let mut kept: Vec<Vec<u8>> = Vec::new();
+    for text in literals.drain(..) {
+        if !kept.iter().any(|short| memchr::memmem::find(&text, short).is_some()) {
+            kept.push(text);
+        }
+    }
+    kept.sort_unstable();
+    *literals = kept;
 }
 
 /// All folded texts that match, when they are few.
@@ -175,7 +215,7 @@ mod tests {
             ("xy\\x00+", false, Some(vec!["xy\0"])),
             ("xy[\\x80-\\xff]", false, Some(vec![])),
             ("a(?:foo|bar)b", false, Some(vec!["abarb", "afoob"])),
-            ("/(?:up|cmd)\\.jspx?[0-9]+", true, Some(vec!["/cmd.jsp", "/cmd.jspx", "/up.jsp", "/up.jspx"])),
+            ("/(?:up|cmd)\\.jspx?[0-9]+", true, Some(vec!["/cmd.jsp", "/up.jsp"])),
             ("[ab]?x[^c]yy", false, Some(vec!["yy"])),
             ("x{3}", false, Some(vec!["xxx"])),
             ("(?:foo)?", false, None),
@@ -185,6 +225,10 @@ mod tests {
             ("^/wp-admin\\z", false, Some(vec!["/wp-admin"])),
             ("[^&]*", false, None),
             ("(?:foo|)", false, None),
+            ("a,[ ]*,", false, Some(vec!["a,  ", "a, ,", "a,,"])),
+            ("^Accept:[^\\r\\n]*,[ \\t]*,", true, Some(vec![",  ", ", ,", ",,"])),
+            ("foo *", false, Some(vec!["foo"])),
+            ("[a-z]+ *= *[0-9]", false, Some(vec!["="])),
         ] {
             let wanted = wanted.map(|texts| texts.into_iter().map(str::to_owned).collect::<Vec<_>>());
             assert_eq!(literals(pattern, nocase), wanted, "{pattern}");

@@ -345,11 +345,12 @@ fn pieces_of(text: &[u8], shape: Shape) -> Found {
     if text.iter().any(|byte| !matches!(byte, b' '..=b'~' | b'\r' | b'\n')) {
         return Found::Impossible;
     }
-    let mut candidates: Vec<Piece> = Vec::new();
-    let mut add = |bytes: Vec<u8>, region: Region| {
-        if bytes.iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
-            let folded: Vec<u8> = bytes.into_iter().map(fold).collect();
-            candidates.push(Piece { bytes: folded.into_boxed_slice(), region });
+    // Each of them suffices; of its pieces one has to stand there.
+    let mut candidates: Vec<Vec<Piece>> = Vec::new();
+    let mut add = |ways: &[Vec<u8>], region: Region| {
+        if ways.iter().all(|bytes| bytes.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))) {
+            let piece = |bytes: &Vec<u8>| Piece { bytes: bytes.iter().map(|byte| fold(*byte)).collect(), region };
+            candidates.push(ways.iter().map(piece).collect());
         }
     };
     match shape {
@@ -359,7 +360,7 @@ fn pieces_of(text: &[u8], shape: Shape) -> Found {
                 return Found::Impossible;
             }
             if !target_only || !text.is_empty() {
-                add(text.to_vec(), Region::Line);
+                add(&[text.to_vec()], Region::Line);
             }
         }
         Shape::Lines(region) => {
@@ -368,13 +369,16 @@ fn pieces_of(text: &[u8], shape: Shape) -> Found {
                 let starts_inside = line.first() == Some(&b'\n') || line.first() == Some(&b'\r');
                 let region =
                     if region == Region::Both && (line_cannot || starts_inside) { Region::Header } else { region };
-                add(line.to_vec(), region);
+                add(&[line], region);
             }
         }
         Shape::Joined => {
             for line in lines(text) {
                 // Where values were joined there is a comma, of which nothing was sent.
-                line.split(|byte| *byte == b',').for_each(|part| add(part.to_vec(), Region::Header));
+                line.split(|byte| *byte == b',').for_each(|part| add(&[part.to_vec()], Region::Header));
+                if let Some(ways) = with_joints(&line) {
+                    add(&ways, Region::Header);
+                }
             }
         }
         Shape::Names => {
@@ -396,7 +400,7 @@ fn pieces_of(text: &[u8], shape: Shape) -> Found {
                 if index < last {
                     bytes.push(b':');
                 }
-                add(bytes, Region::Header);
+                add(&[bytes], Region::Header);
             }
         }
         Shape::Absent => return Found::Impossible,
@@ -404,23 +408,49 @@ fn pieces_of(text: &[u8], shape: Shape) -> Found {
             if text.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
                 return Found::Impossible;
             }
-            add(text.to_vec(), Region::Header);
+            add(&[text.to_vec()], Region::Header);
         }
         Shape::Method => return Found::Nothing,
     }
-    let rated = candidates.into_iter().map(|piece| {
-        let cut: Box<[u8]> = shortened(&piece.bytes).into();
-        let cost = match piece.region {
-            Region::Line | Region::Agent => 0.0,
-            Region::Header => 2.0,
-            Region::Both => 3.0,
-        };
-        (bits(&cut) - cost, Piece { bytes: cut, ..piece })
+    let rated = candidates.into_iter().map(|pieces| {
+        let mut choice = Choice { bits: f32::INFINITY, pieces };
+        for piece in &mut choice.pieces {
+            piece.bytes = shortened(&piece.bytes).into();
+            let cost = match piece.region {
+                Region::Line | Region::Agent => 0.0,
+                Region::Header => 2.0,
+                Region::Both => 3.0,
+            };
+            choice.bits = choice.bits.min(bits(&piece.bytes) - cost);
+        }
+        choice.bits -= (choice.pieces.len() as f32).log2();
+        choice
     });
-    match rated.max_by(|a, b| a.0.total_cmp(&b.0)) {
-        Some((bits, piece)) => Found::Choice(Choice { pieces: vec![piece], bits }),
-        None => Found::Nothing,
+    rated.max_by(|a, b| a.bits.total_cmp(&b.bits)).map_or(Found::Nothing, Found::Choice)
+}
+
+/// What of a line with commas stands in a plain request, when each comma with a blank behind it may be one by which the
+/// values of repeated headers were joined: the line itself, or for each such comma, if it is the first joint, what ends a
+/// value before it or begins one behind it. None when there is no comma, or one leaves nothing to look for.
+fn with_joints(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+    // What is a blank here may have been a plus, which begins values.
+    let folded: Vec<u8> = line.iter().map(|byte| fold(*byte)).collect();
+    let joint = |text: &[u8], at: usize| text[at] == b',' && text.get(at + 1).is_none_or(|next| *next == b' ');
+    if !folded.contains(&b',') {
+        return None;
     }
+    let mut ways = vec![folded.clone()];
+    for at in (0..folded.len()).filter(|at| joint(&folded, *at)) {
+        let after = folded.get(at + 2..).unwrap_or_default();
+        // No value is empty, so that the next joint is not at once.
+        let next = (1..after.len()).find(|at| joint(after, *at)).unwrap_or(after.len());
+        ways.push(match (&folded[..at], &after[..next]) {
+            ([], []) => return None,
+            ([], begin) => [b": ", begin].concat(),
+            (end, _) => [end, b"\r\n"].concat(),
+        });
+    }
+    Some(ways)
 }
 
 fn split_lines(text: &[u8]) -> Vec<&[u8]> {

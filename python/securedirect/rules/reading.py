@@ -195,9 +195,7 @@ class ReadRules:
         self._before = before
         self._older: Mapping[bytes, Known] | None = None
         self._options = OptionTable()
-        self._data: dict[Path, bytes] = {}
-        self._blocks: dict[Path, tuple[bytes, list[Block]]] = {}
-        """With the whole file's digest."""
+        self._files: dict[Path, tuple[bytes, list[Block]]] = {}
         self._units: dict[tuple[_How, int], list[Unit]] = {}
         # By a block's digest; what is known of its rules by their own.
         self._signs: dict[bytes, Signs] = {}
@@ -218,14 +216,15 @@ class ReadRules:
         ``dialect``: None to guess. ``disabled``: read what is commented out, too. ConfigError for a file that
         cannot be read.
         """
-        if path not in self._data:
-            self._cut(path)
+        if path not in self._files:
+            data = read_rule_file(path)
+            self._files[path] = data, list(blocks(data))
         how = dialect or self._guess(path), disabled
         key = path, how, context
         before = self._before or ReadRules()
         known, earlier_known = self._known.setdefault(how, {}), before._known.get(how, {})
         made, earlier = self._outcomes.setdefault(key, {}), before._outcomes.get(key, {})
-        for block in self._blocks[path][1]:
+        for block in self._files[path][1]:
             digest = block.digest
             found = made.get(digest) or earlier.get(digest)
             if found is None:
@@ -237,7 +236,7 @@ class ReadRules:
 
     def file_done(self, path: Path) -> None:
         """All services have asked for this file: what they alone need goes, before the next needs room."""
-        self._data.pop(path, None)
+        self._files.pop(path, None)
         if len(self._options) > _MANY_OPTIONS:
             self._options.clear()
         for units in self._units.values():
@@ -251,19 +250,13 @@ class ReadRules:
         self._before = self._older = None
         self._options.clear()
 
-    def _cut(self, path: Path) -> None:
-        data = self._data[path] = read_rule_file(path)
-        digest = blake2b(data, digest_size=16).digest()
-        earlier = self._before._blocks.get(path) if self._before else None
-        self._blocks[path] = earlier if earlier and earlier[0] == digest else (digest, list(blocks(data)))
-
     def _text(self, path: Path, block: Block) -> str:
-        return self._data[path][block.begin : block.end].decode("latin-1")  # one character is one byte
+        return self._files[path][0][block.begin : block.end].decode("latin-1")  # one character is one byte
 
     def _guess(self, path: Path) -> Dialect:
         known = self._before._signs if self._before else {}
         found = []
-        for block in self._blocks[path][1]:
+        for block in self._files[path][1]:
             digest = block.digest
             one = self._signs.get(digest) or known.get(digest)
             if one is None:

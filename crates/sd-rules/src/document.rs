@@ -274,7 +274,8 @@ pub enum RuleOption {
     Bsize(Length),
     Isdataat {
         buffer: Buffer,
-        /// Relative: `cursor + value <= size`; absolute: `value < size` (Suricata's reading).
+        /// Relative: `cursor + value <= size`; absolute: `value < size` (Suricata's reading). A relative value that is
+        /// taken from the request has the dialect's: Snort asks for one byte more.
         value: Number,
         #[serde(default)]
         relative: bool,

@@ -33,6 +33,8 @@ pub enum PartOption {
     Length(Comparison, bool),
     DataAt {
         value: Value,
+        /// Besides the value.
+        more: usize,
         relative: bool,
         negated: bool,
     },
@@ -523,9 +525,13 @@ impl Part {
                     Outcome::Fail
                 }
             }
-            PartOption::DataAt { value, relative, negated } => {
-                let value = value.get(&budget.variables).max(0) as usize;
-                let there = if *relative { cursor + value <= bytes.len() } else { value < bytes.len() + budget.origin };
+            PartOption::DataAt { value, more, relative, negated } => {
+                let value = (value.get(&budget.variables).max(0) as usize).saturating_add(*more);
+                let there = if *relative {
+                    cursor.saturating_add(value) <= bytes.len()
+                } else {
+                    value < bytes.len() + budget.origin
+                };
                 match (there, negated, complete) {
                     (true, false, _) | (false, true, true) => self.tail(rest, bytes, complete, cursor, budget),
                     (true, true, _) | (false, false, true) => Outcome::Fail,

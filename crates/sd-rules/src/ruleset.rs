@@ -667,7 +667,10 @@ fn part_option(
             PartOption::Length(checked(length.comparison)?, length.relative)
         }
         RuleOption::Isdataat { value, relative, negated, .. } => {
-            PartOption::DataAt { value: names.value(&value)?, relative, negated }
+            let value = names.value(&value)?;
+            // A fixed number comes as Suricata counts; Snort asks for one byte more.
+            let more = usize::from(relative && value.varies() && dialect != Dialect::Suricata);
+            PartOption::DataAt { value, more, relative, negated }
         }
         RuleOption::ByteTest(option) => PartOption::Byte(ByteOption::test(&option, names)?),
         RuleOption::ByteJump(option) => PartOption::Byte(ByteOption::jump(&option, dialect, names)?),

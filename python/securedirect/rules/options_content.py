@@ -325,11 +325,9 @@ def _isdataat(reader: Reader, option: Option) -> None:
     relative = "relative" in parts[1:]
     buffer = "raw" if "rawbytes" in parts[1:] else buffer_for(reader, relative)
     value = read_number_or_name(reader, option, text, 0, 1048576)
-    # Relative, the document counts the bytes that must follow, as Suricata does; Snort asks for one more.
-    if relative and reader.dialect != "suricata":
-        if isinstance(value, str):
-            reader.unsupported[f"isdataat:{value},relative (a value taken from the request)"] = None
-            return
+    # Relative, the document counts the bytes that must follow, as Suricata does; Snort asks for one more. The
+    # matcher adds it where the number is taken from the request.
+    if relative and reader.dialect != "suricata" and isinstance(value, int):
         value += 1
     reader.tests.append(IsDataAt(buffer, value, relative, negated))
 

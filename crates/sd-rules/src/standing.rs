@@ -68,8 +68,12 @@ impl Standing {
         })
     }
 
-    /// Some place of the content is as it has to be.
-    pub fn holds(&self, asked: &Asked<'_>) -> bool {
+    /// Some place of the content is as it has to be. `may`: takes what passing over so many bytes costs; when there is no
+    /// more of it, nothing is forgiven.
+    pub fn holds(&self, asked: &Asked<'_>, mut may: impl FnMut(usize) -> bool) -> bool {
+        if !may(asked.form.len()) {
+            return true;
+        }
         let form = if self.line { line(asked.form) } else { asked.form };
         if form.len() > LONGEST {
             return !self.line || self.find(form, 0).is_some();
@@ -82,7 +86,9 @@ impl Standing {
             let Some(at) = self.find(form, from) else { return false };
             let fits = (!self.path || at < path)
                 && (!self.whole || self.is_whole(form, at))
-                && (self.opening == Opening::Plain || self.name && self.is_asked(form, at) || self.opened(form, at));
+                && (self.opening == Opening::Plain
+                    || self.name && self.is_asked(form, at)
+                    || self.opened(form, at, &mut may));
             if fits {
                 return true;
             }
@@ -103,9 +109,9 @@ impl Standing {
         !path[begin..after].iter().any(is_blank)
     }
 
-    fn opened(&self, form: &[u8], at: usize) -> bool {
+    fn opened(&self, form: &[u8], at: usize, may: &mut impl FnMut(usize) -> bool) -> bool {
         let value = value_before(form, at);
-        if value.len() > BEFORE {
+        if value.len() > BEFORE || !may(DECODED * value.len()) {
             return true;
         }
         let mut value = value.to_vec();
@@ -268,7 +274,7 @@ mod tests {
     }
 
     fn holds(standing: &Standing, uri: &str) -> bool {
-        standing.holds(&Asked { sent: uri.as_bytes(), form: uri.as_bytes() })
+        standing.holds(&Asked { sent: uri.as_bytes(), form: uri.as_bytes() }, |_| true)
     }
 
     #[test]
@@ -297,7 +303,8 @@ mod tests {
         assert!(!holds(&samples, "/search?q=/iissamples/x"));
         // Some server may take what is encoded there for more of the path.
         assert!(holds(&samples, "/a%3fb/iissamples/?q"));
-        let uri = |sent: &str, form: &str| samples.holds(&Asked { sent: sent.as_bytes(), form: form.as_bytes() });
+        let uri =
+            |sent: &str, form: &str| samples.holds(&Asked { sent: sent.as_bytes(), form: form.as_bytes() }, |_| true);
         assert!(uri("/a%3fb/iissamples/", "/a?b/iissamples/"));
         assert!(!uri("/a?b=%2fiissamples/", "/a?b=/iissamples/"));
     }

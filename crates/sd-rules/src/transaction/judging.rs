@@ -414,7 +414,7 @@ impl Transaction {
         let place = states.get(rule.place).filter(|_| !rule.parts.is_empty()).map_or((0, 0), |state| state.place);
         let stands = rule.standing.as_ref().is_none_or(|standing| {
             let sent = self.buffers.get(data, Buffer::HttpRawUri, 0).unwrap_or_default();
-            let mut holds = |form: &[u8]| !budget.pass(form.len()) || standing.holds(&Asked { sent, form });
+            let mut holds = |form: &[u8]| standing.holds(&Asked { sent, form }, |bytes| budget.pass(bytes));
             match standing.buffer {
                 Buffer::Raw => rules.service().protocol == Protocol::Http && self.forgotten == 0 && holds(judged.raw),
                 buffer => {

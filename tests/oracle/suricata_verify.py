@@ -4,8 +4,9 @@
 Run it with ``python tests/oracle/suricata_verify.py [FOLDER] [--write FILE]``; FOLDER holds ``index.json``
 and the tests, by default the corpora beside the project. ``--write`` puts the table between FILE's markers.
 A test agrees when every expectation about alerts does: a rule that is to fire has fired, one that is not to
-has not. Whether it fired as often as stated is counted apart. Ends with 1 when a test differs that
-``EXPLAINED`` does not name, or one agrees that it does.
+has not. Whether it fired as often as stated is counted apart. Where Suricata is installed it is asked, too,
+with its default configuration. Ends with 1 when a test differs that ``EXPLAINED`` does not name, or one
+agrees that it does.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
+
+import suricata
 
 from securedirect.errors import ConfigError, HostError
 from securedirect.replay.capture import replay_capture
@@ -53,11 +56,13 @@ EXPLAINED = {
 }
 
 
-def alerts_of(folder: Path, test: dict[str, Any]) -> Counter[int]:
+def place_of(folder: Path, test: dict[str, Any]) -> Path:
+    place: Path = folder / test["test"].replace("/", "__")
+    return place if place.is_dir() else folder / test["test"].rpartition("/")[2]
+
+
+def alerts_of(place: Path) -> Counter[int]:
     """How often each sid fired."""
-    place = folder / test["test"].replace("/", "__")
-    if not place.is_dir():
-        place = folder / test["test"].rpartition("/")[2]
     report = load_rule_files([place / "test.rules"], dialect="suricata", service_ports=None, site=Site())
     fired: Counter[int] = Counter()
 
@@ -100,25 +105,54 @@ def main() -> int:
     exact: Counter[str] = Counter()
     seen: Counter[str] = Counter()
     differing: dict[str, str] = {}
+    peer = suricata.version()
+    if not peer:
+        print(suricata.MISSING, file=sys.stderr)
+    theirs: dict[str, bool] = {}
+    peer_agreed: Counter[str] = Counter()
+    same_sids: Counter[str] = Counter()
     for test in tests:
         family = test["family"]
+        place = place_of(arguments.folder, test)
         seen[family] += 1
+        fired: Counter[int] | None = None
         try:
-            wrong, same = compare(test, alerts_of(arguments.folder, test))
+            fired = alerts_of(place)
+            wrong, same = compare(test, fired)
         except (ConfigError, HostError) as error:
             wrong, same = [str(error).replace("\n", " ")], False
         agreed[family] += not wrong
         exact[family] += same and not wrong
         if wrong:
             differing[test["test"]] = "; ".join(wrong)
-    table = ["| kind | tests | agree | with the very counts |", "| --- | ---: | ---: | ---: |"]
-    for family, number in seen.items():
-        table.append(f"| {family} | {number} | {agreed[family]} | {exact[family]} |")
+        if peer:
+            said = suricata.alerts(place / "input.pcap", place / "test.rules", ips=test["ips"])
+            theirs[test["test"]] = not compare(test, said)[0]
+            peer_agreed[family] += theirs[test["test"]]
+            same_sids[family] += fired == said
     total, right = seen.total(), agreed.total()
-    table += [f"| **all** | {total} | {right} ({right / total:.1%}) | {exact.total()} |", ""]
-    table += ["| differs | how | why |", "| --- | --- | --- |"]
+    rows = [(family, number, str(agreed[family]), exact[family]) for family, number in seen.items()]
+    rows.append(("**all**", total, f"{right} ({right / total:.1%})", exact.total()))
+    table = ["| kind | tests | agree | with the very counts |", "| --- | ---: | ---: | ---: |"]
+    if peer:
+        table[0] += f" Suricata {peer} agrees | says the same as SecureDirect |"
+        table[1] += " ---: | ---: |"
+    for family, number, agree, counts in rows:
+        row = f"| {family} | {number} | {agree} | {counts} |"
+        if peer:
+            one, other = (
+                (peer_agreed[family], same_sids[family])
+                if family in seen
+                else (peer_agreed.total(), same_sids.total())
+            )
+            row += f" {one} | {other} |"
+        table.append(row)
+    table += ["", "| differs | how | why |", "| --- | --- | --- |"]
+    if peer:
+        table[-2], table[-1] = "| differs | how | Suricata | why |", "| --- | --- | --- | --- |"
     for name, how in sorted(differing.items()):
-        table.append(f"| {name} | {how} | {EXPLAINED.get(name, '**not explained**')} |")
+        said_too = f" {'agrees' if theirs[name] else 'differs'} |" if peer else ""
+        table.append(f"| {name} | {how} |{said_too} {EXPLAINED.get(name, '**not explained**')} |")
     text = "\n".join(table) + "\n"
     print(text)
     if arguments.write:

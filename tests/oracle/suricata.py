@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs an installed Suricata over a capture, with nothing but its default configuration."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+MISSING = "suricata is not installed (Debian: apt-get install suricata): its verdicts are left out"
+
+
+def version() -> str:
+    """Of the installed one, empty without."""
+    if shutil.which("suricata") is None:
+        return ""
+    said = subprocess.run(["suricata", "-V"], capture_output=True, text=True, check=False).stdout
+    return said.partition("version ")[2].split()[0]
+
+
+def alerts(capture: Path, rules: Path, *, ips: bool = False, options: Sequence[str] = ()) -> Counter[int]:
+    """How often each sid fired. Checksums are ignored, as ``replay`` does with senders that leave them."""
+    fired: Counter[int] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["suricata", "-r", str(capture), "-S", str(rules), "-l", folder, "-k", "none"]
+        command += ["--runmode", "single", *(["--simulate-ips"] if ips else []), *options]
+        subprocess.run(command, capture_output=True, check=True)
+        for line in (Path(folder) / "eve.json").read_text().splitlines():
+            event = json.loads(line)
+            if event["event_type"] == "alert":
+                fired[event["alert"]["signature_id"]] += 1
+    return fired

@@ -13,6 +13,7 @@ from securedirect.demo.stage import Stage, resets_towards
 from securedirect.lab.traffic import (
     ATTACK,
     ATTACK_PATH,
+    Answer,
     Client,
     diversions,
     events,
@@ -24,6 +25,7 @@ from securedirect.lab.traffic import (
     received,
     request,
     status,
+    undisturbed,
 )
 
 POST_BYTES = 200_000
@@ -37,23 +39,29 @@ def same_socket(stage: Stage) -> None:
     """Two harmless requests, an attack, a harmless one: one connection, two machines."""
     lab, report = stage.lab, stage.report
     report.scene("A live attack is answered by the honeypot, on the same socket")
-    source = fresh_address(lab)
     with stage.captures(*stage.web_servers, "director", "client1") as captures:
-        with Client(lab, source) as client:
-            port = client.port
+
+        def talk(client: Client) -> tuple[str, int, list[str]]:
+            source, port = client.socket.getsockname()
             report.say(f"one TCP connection, {source}:{port} to {lab.vip}:{lab.port}")
-            first = stage.ask_and_tell(client, 1, "GET /", request("/"))
-            second = stage.ask_and_tell(client, 2, "GET /products.html", request("/products.html"))
-            third = stage.ask_and_tell(client, 3, f"GET {ATTACK_PATH}", ATTACK)
-            fourth = stage.ask_and_tell(client, 4, "GET /products.html", request("/products.html"))
-            spared = first.served_by
-            gone = eventually(lambda: not open_sockets(lab, spared, port))
-            again = client.retransmissions()
+            asked = (
+                ("GET /", request("/")),
+                ("GET /products.html", request("/products.html")),
+                (f"GET {ATTACK_PATH}", ATTACK),
+                ("GET /products.html", request("/products.html")),
+            )
+            answers = [
+                stage.ask_and_tell(client, number, label, data)
+                for number, (label, data) in enumerate(asked, 1)
+            ]
+            return source, port, [answer.served_by for answer in answers]
+
+        (source, port, answered), again = undisturbed(lab, talk)
+        spared = answered[0]
+        gone = eventually(lambda: not open_sockets(lab, spared, port))
         report.check(
-            f"1 and 2 were answered by {spared}, the attack and all that follows by {third.served_by}",
-            spared.startswith("web")
-            and second.served_by == spared
-            and third.served_by == fourth.served_by == "honeypot1",
+            f"1 and 2 were answered by {spared}, the attack and all that follows by {answered[2]}",
+            spared.startswith("web") and answered == [spared, spared, "honeypot1", "honeypot1"],
         )
         resets = resets_towards(captures["client1"].stop(), source)
         report.check(
@@ -180,13 +188,13 @@ def long_transfer(stage: Stage) -> None:
     body = bytes(index * 7 % 251 for index in range(POST_BYTES))
     attack = request("/download.bin?x=/etc/passwd", method="POST", body=body)
     with stage.captures(*stage.web_servers) as captures:
-        source = fresh_address(lab)
-        upwards = lab.capture("honeypot1", filter=f"src host {source}")
-        with Client(lab, source, timeout=20) as client:
+        upwards = lab.capture("honeypot1", filter=f"dst port {lab.port}")
+
+        def talk(client: Client) -> tuple[int, Answer]:
             stage.ask_and_tell(client, 1, "GET /", request("/"))
-            answer = stage.ask_and_tell(client, 2, "POST /download.bin?x=/etc/passwd", attack)
-            again = client.retransmissions()
-            port = client.port
+            return client.port, stage.ask_and_tell(client, 2, "POST /download.bin?x=/etc/passwd", attack)
+
+        (port, answer), again = undisturbed(lab, talk)
         arrived = reassembled(upwards.stop(), lab, port)[-POST_BYTES:]
         got = b"".join(received(captures[host].stop(), lab, port) for host in stage.web_servers)
     wanted = (lab.run_dir / "honeypot1" / "www" / "download.bin").read_bytes()

@@ -5,17 +5,17 @@ the director's own account. Shared by the demo and the end-to-end tests.
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import signal
 import socket
 import struct
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from securedirect.api.client import ask
 from securedirect.lab.lab import Lab
@@ -26,7 +26,10 @@ ATTACK_PATH = "/cgi-bin/phf?Qalias=x%0a/bin/cat%20/etc/passwd"
 TCP_INFO_TOTAL_RETRANS = 100
 """Offset of tcpi_total_retrans in struct tcp_info (linux/tcp.h)."""
 
-_addresses = itertools.count(50)
+_addresses: defaultdict[str, Iterator[int]] = defaultdict(lambda: iter(range(50, 255)))
+"""What is left of the client subnet, by the name of the lab."""
+
+_Found = TypeVar("_Found")
 
 
 def request(path: str = "/", *, method: str = "GET", body: bytes = b"", headers: str = "") -> bytes:
@@ -39,8 +42,8 @@ ATTACK = request(ATTACK_PATH)
 
 
 def fresh_address(lab: Lab, client: str = "client1") -> str:
-    """One more address of the client subnet, never used before in this process."""
-    address = f"198.51.100.{next(_addresses)}"
+    """One more address of the client subnet, never used before in this lab; it has 205 of them."""
+    address = f"198.51.100.{next(_addresses[lab.name])}"
     lab.exec(client, "ip", "addr", "add", f"{address}/24", "dev", "eth0")
     return address
 
@@ -120,6 +123,18 @@ class Client:
 
     def __exit__(self, *_: Any) -> None:
         self.close()
+
+
+def undisturbed(lab: Lab, talk: Callable[[Client], _Found]) -> tuple[_Found, int]:
+    """What ``talk`` returns for a connection, and how many segments the client's kernel sent again on it. It
+    repeats what is not acknowledged within some 8 ms (tail loss probe, RFC 8985), and a busy machine may take
+    so long whoever answers: up to eight connections are tried for one without."""
+    for _ in range(8):
+        with Client(lab, fresh_address(lab), timeout=20) as client:
+            found, again = talk(client), client.retransmissions()
+        if again == 0:
+            break
+    return found, again
 
 
 def inject(
@@ -213,6 +228,8 @@ class Packet:
     seq: int
     ack: int
     flags: int
+    window: int
+    """As it stands in the header, not scaled."""
     payload: bytes
 
     @property
@@ -245,6 +262,7 @@ def packets(path: Path) -> Iterator[Packet]:
             seq,
             ack,
             tcp[13],
+            struct.unpack_from("!H", tcp, 14)[0],
             tcp[(tcp[12] >> 4) * 4 :],
         )
 

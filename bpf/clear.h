@@ -29,6 +29,7 @@
 
 #define SD_MISSED 512 /* lines of a request: SD_CLEAR_LONGEST / SD_CLEAR_LINE; a power of two */
 #define SD_TRAVELLED 256
+#define SD_HELD_BITS 12
 #define SD_LINES 1024 /* that a CPU remembers; a power of two */
 #define SD_LINE_SHORTEST 8
 #define SD_LINE_LONGEST 240
@@ -39,13 +40,14 @@
  */
 struct sd_clearing {
 	__u64 sequence;
-	__u64 not_before; /* ns: until then nothing is cleared */
+	__u64 held_until; /* ns: the latest of those below */
 	__u32 start[SD_SERVICES]; /* first rows of a service's automaton; 0: its requests are not cleared */
 	__u32 line[SD_SERVICES];
 	__u8 classes[SD_SERVICES][256];
 	__u64 seal_mix; /* odd, and secret like the next: keys of the hashes of cleared requests */
 	__u64 seal_key[SD_CLEAR_LONGEST / 8];
 	__u64 travelled[SD_TRAVELLED][2]; /* the inspector's: reason and count */
+	__u64 held[1 << SD_HELD_BITS]; /* ns, by a hash of the source: until then nothing of it is cleared */
 };
 
 struct sd_automata {
@@ -157,6 +159,14 @@ static __always_inline __u32 sd_bound(__u32 index, __u32 mask)
 static __always_inline const __u8 *sd_from(const struct sd_scratch *s, __u32 at)
 {
 	return &s->byte[sd_bound(at, 2 * SD_CLEAR_LONGEST - 1)];
+}
+
+/* A proof of this source, or of one with its hash, is outstanding. Nobody else waits for it. */
+static __always_inline int sd_held(const struct sd_clearing *c, __be32 source, __u64 now)
+{
+	__u64 hash = source * c->seal_mix >> (64 - SD_HELD_BITS);
+
+	return now < *(volatile __u64 *)&c->held_until && now < *(volatile __u64 *)&c->held[hash];
 }
 
 #define SD_WORD(from, i) (*(const __u64 *)((from) + (i)))

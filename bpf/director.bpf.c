@@ -180,8 +180,10 @@ static __always_inline int clear_request(struct xdp_md *ctx, const struct sd_con
 	struct sd_scratch *s = bpf_map_lookup_elem(&scratch, &zero);
 	int verdict;
 
-	if (!c || !s || p->now < READ_ONCE(c->not_before))
+	if (!c || !s)
 		return travels(SD_C_TRAVEL_OFF);
+	if (sd_held(c, p->ip->saddr, p->now))
+		return travels(SD_C_TRAVEL_FLOW);
 	next = (__u32)(stream >> 32);
 	if ((owner & (wanted | busy)) != wanted || (__u32)(owner >> 32) != READ_ONCE(f->returned) ||
 	    next != (__u32)stream)

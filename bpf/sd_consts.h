@@ -2,7 +2,7 @@
 /* Numbers that the kernel programs and crates/sd-io/src/abi.rs must agree on. */
 #pragma once
 
-#define SD_ABI_VERSION 6
+#define SD_ABI_VERSION 7
 
 /* Flow table: a set-associative array; see struct sd_bucket. */
 #define SD_WAYS 8

@@ -128,7 +128,8 @@ fn an_attack_after_cleared_requests_goes_to_the_honeypot_when_they_are_answered(
     b.pass_time(30);
     assert_eq!(b.world.received(SERVER), GOOD);
     assert_eq!(&b.world.received(HONEYPOT)[GOOD.len()..], EVIL);
-    assert!(b.world.clearing_held.get() > 0, "other connections of the source wait for its proof");
+    let held = b.world.clearing_held.get().map(|(source, _)| source);
+    assert_eq!(held, Some(b.template.client()), "its other connections, and nobody else's, wait for its proof");
 }
 
 #[test]

@@ -104,8 +104,8 @@ pub trait Host {
     }
     /// XDP may clear requests of this flow as long as it has not counted more packets than this.
     fn give_back(&self, _flow: u32, _count: u32, _ack: u32) {}
-    /// XDP clears nothing before this time.
-    fn hold_clearing(&self, _until: u64) {}
+    /// XDP clears nothing of this source before this time.
+    fn hold_clearing(&self, _source: [u8; 4], _until: u64) {}
     /// When the client's last packet came.
     fn last_seen(&self, _flow: u32) -> u64 {
         0

@@ -43,7 +43,7 @@ struct World {
     marked: Vec<[u8; 4]>,
     honeypot: bool,
     adopt: bool,
-    clearing_held: Cell<u64>,
+    clearing_held: Cell<Option<([u8; 4], u64)>>,
 }
 
 impl World {
@@ -56,7 +56,7 @@ impl World {
             marked: Vec::new(),
             honeypot: true,
             adopt: true,
-            clearing_held: Cell::new(0),
+            clearing_held: Cell::new(None),
         }
     }
 
@@ -138,8 +138,8 @@ impl Host for World {
         self.flows[&flow].returned.set(count);
         self.flows[&flow].seal.set((0, ack));
     }
-    fn hold_clearing(&self, until: u64) {
-        self.clearing_held.set(until);
+    fn hold_clearing(&self, source: [u8; 4], until: u64) {
+        self.clearing_held.set(Some((source, until)));
     }
     fn last_seen(&self, _flow: u32) -> u64 {
         0

@@ -199,9 +199,9 @@ impl Host for QueueHost<'_> {
         self.shared.flows.give_back(flow, count, ack);
     }
 
-    fn hold_clearing(&self, until: u64) {
+    fn hold_clearing(&self, source: [u8; 4], until: u64) {
         if let Some(tables) = &self.shared.tables {
-            tables.not_before(until);
+            tables.hold(source, until);
         }
     }
 

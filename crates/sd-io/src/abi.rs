@@ -6,7 +6,7 @@
 use std::mem::{offset_of, size_of};
 
 /// Value of `sd_config.abi_version`.
-pub const ABI_VERSION: u32 = 6;
+pub const ABI_VERSION: u32 = 7;
 
 /// Flows in one bucket of the flow table.
 pub const WAYS: u32 = 8;
@@ -94,6 +94,8 @@ pub const CLEAR_ENTRIES: usize = 1 << 22;
 pub const CLEAR_LONGEST: usize = 2048;
 /// Reasons that are counted.
 pub const TRAVELLED: usize = 256;
+/// Sources whose proof is outstanding stand in a table of so many places, as a power of two.
+pub const HELD_BITS: u32 = 12;
 /// Bytes that its hash takes at a time.
 pub const CLEAR_STRIDE: usize = 32;
 
@@ -102,13 +104,14 @@ pub const CLEAR_STRIDE: usize = 32;
 #[allow(missing_docs)]
 pub struct Clearing {
     pub sequence: u64,
-    pub not_before: u64,
+    pub held_until: u64,
     pub start: [u32; SERVICES],
     pub line: [u32; SERVICES],
     pub classes: [[u8; 256]; SERVICES],
     pub seal_mix: u64,
     pub seal_key: [u64; CLEAR_LONGEST / 8],
     pub travelled: [[u64; 2]; TRAVELLED],
+    pub held: [u64; 1 << HELD_BITS],
 }
 
 /// `struct sd_service`

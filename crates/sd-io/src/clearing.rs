@@ -117,10 +117,15 @@ impl SharedClearing {
         seal(key(offset_of!(Clearing, seal_mix)), |n| key(offset_of!(Clearing, seal_key) + n * 8), request)
     }
 
-    /// Nothing is cleared before this time, ns of CLOCK_MONOTONIC.
-    pub fn not_before(&self, ns: u64) {
-        if let Some(place) = self.control.u64(offset_of!(Clearing, not_before)) {
-            place.fetch_max(ns, Ordering::SeqCst);
+    /// Nothing of this source is cleared before this time, ns of CLOCK_MONOTONIC.
+    pub fn hold(&self, source: [u8; 4], ns: u64) {
+        let mix = self.control.u64(offset_of!(Clearing, seal_mix)).map_or(0, |mix| mix.load(Ordering::Relaxed));
+        let hash = u64::from(u32::from_ne_bytes(source)).wrapping_mul(mix) >> (64 - abi::HELD_BITS);
+        // The source's own first: who finds the latest looks there.
+        for place in [offset_of!(Clearing, held) + hash as usize * 8, offset_of!(Clearing, held_until)] {
+            if let Some(until) = self.control.u64(place) {
+                until.fetch_max(ns, Ordering::SeqCst);
+            }
         }
     }
 }

@@ -222,7 +222,7 @@ impl Core {
 
     /// The proof of its address is outstanding: its other connections wait for a moment.
     pub(super) fn suspect<H: Host>(&mut self, c: &Connection, source: [u8; 4], now: u64, host: &H) {
-        host.hold_clearing(now + SUSPECT_HOLD);
+        host.hold_clearing(source, now + SUSPECT_HOLD);
         self.suspects.insert(source, Suspect { flow: c.flow, generation: c.generation, since: now });
     }
 

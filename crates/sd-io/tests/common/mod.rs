@@ -163,6 +163,18 @@ pub fn segment(port: u16, flags: u8, seq: u32, ack: u32, payload: &[u8]) -> Vec<
 }
 
 pub fn segment_with(port: u16, flags: u8, seq: u32, ack: u32, options: &[u8], payload: &[u8]) -> Vec<u8> {
+    segment_from(CLIENT, port, flags, seq, ack, options, payload)
+}
+
+pub fn segment_from(
+    source: [u8; 4],
+    port: u16,
+    flags: u8,
+    seq: u32,
+    ack: u32,
+    options: &[u8],
+    payload: &[u8],
+) -> Vec<u8> {
     let mut tcp = Vec::new();
     tcp.extend(port.to_be_bytes());
     tcp.extend(80u16.to_be_bytes());
@@ -172,12 +184,12 @@ pub fn segment_with(port: u16, flags: u8, seq: u32, ack: u32, options: &[u8], pa
     tcp.extend(options);
     tcp.extend(payload);
     let length = (tcp.len() as u16).to_be_bytes();
-    let sum = checksum(&[&CLIENT, &VIP, &[0, 6], &length, &tcp]);
+    let sum = checksum(&[&source, &VIP, &[0, 6], &length, &tcp]);
     tcp[16..18].copy_from_slice(&sum.to_be_bytes());
     let mut packet = vec![0x45, 0];
     packet.extend((20 + tcp.len() as u16).to_be_bytes());
     packet.extend([0, 0, 0, 0, 64, 6, 0, 0]);
-    packet.extend(CLIENT);
+    packet.extend(source);
     packet.extend(VIP);
     let sum = checksum(&[&packet]);
     packet[10..12].copy_from_slice(&sum.to_be_bytes());

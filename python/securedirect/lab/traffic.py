@@ -297,7 +297,7 @@ def reassembled(path: Path, lab: Lab, port: int) -> bytes:
     return bytes(stream)
 
 
-def eventually(check: Callable[[], Any], seconds: float = 5.0, every: float = 0.05) -> Any:
+def eventually(check: Callable[[], Any], seconds: float = 20.0, every: float = 0.05) -> Any:
     """The first true value of ``check`` within that time, else its last."""
     end = time.monotonic() + seconds
     while not (value := check()) and time.monotonic() < end:

@@ -481,7 +481,7 @@ pub enum Track {
     Source,
     /// For captures; a service has one address.
     Destination,
-    /// From this source to this destination.
+    /// Between this source and this destination.
     Both,
     /// Of all sources together.
     All,

@@ -175,7 +175,8 @@ impl Peer<'_> {
         match track {
             Track::Source => self.source,
             Track::Destination => self.destination,
-            Track::Both => self.source.rotate_left(64) ^ self.destination,
+            // Whoever of them sends.
+            Track::Both => self.source.max(self.destination).rotate_left(64) ^ self.source.min(self.destination),
             Track::All => 0,
         }
     }

@@ -150,7 +150,11 @@ def view(rule: Rule, site: Site) -> dict[str, Any] | str:
     entry: dict[str, Any] = {
         "unit": unit,
         "packets": any(
-            isinstance(test, Content) and (test.offset is not None or test.depth is not None)
+            isinstance(test, StreamSize)
+            or (
+                isinstance(test, Content)
+                and (test.startswith or test.offset is not None or test.depth is not None)
+            )
             for test in rule.tests
         ),
         "http": http,
@@ -175,11 +179,7 @@ def _unit(rule: Rule) -> str:
         return "once"
     if rule.header.hook.startswith("request") and rule.header.protocol in ("http", "http1"):
         return "request"
-    if (
-        is_packet(rule)
-        or any(isinstance(test, StreamSize) for test in rule.tests)
-        or rule.header.protocol in ("udp", "icmp")
-    ):
+    if is_packet(rule) or rule.header.protocol in ("udp", "icmp"):
         return "packet"
     looks = any(
         isinstance(
@@ -191,8 +191,7 @@ def _unit(rule: Rule) -> str:
         return "reassembled" if rule.stream_only or rule.header.protocol == "tcp-stream" else "stream"
     alone = (
         not rule.flow
-        and not any(isinstance(test, FlowBits | SourceBit) for test in rule.tests)
-        and rule.header.source_ports.kind == rule.header.destination_ports.kind == "any"
+        and not any(isinstance(test, FlowBits | StreamSize) for test in rule.tests)
         and rule.header.protocol not in ("http", "http1")
     )
     return "once" if alone else "packet"

@@ -102,6 +102,14 @@ struct Session {
     established: bool,
     chunks: [Chunk; 2],
     sent: [u64; 2],
+    /// What Suricata's stream_size counts: up to the furthest number, with SYN and FIN.
+    sizes: [u64; 2],
+    /// What the other side has acknowledged last.
+    acked: [u32; 2],
+    /// The time that each side has stamped last on what is next, when its SYN had one.
+    stamps: [Option<u32>; 2],
+    /// The client sends no more, or a side has broken off: what is acknowledged is judged with the next packet.
+    ends: bool,
 }
 
 /// The part of a stream that is not judged yet.
@@ -215,12 +223,9 @@ impl Judge {
         let ends = (tcp.source, tcp.destination);
         let key = key(6, ends.0, ends.1);
         let begins = tcp.flags & (SYN | ACK | RST) == SYN;
-        // The same ends again: a new connection, unless the SYN is repeated or both ends open.
-        if begins {
-            let old = self.flows.get(&key);
-            if old.is_some_and(|flow| flow.tcp.established || flow.tcp.halves.iter().any(|half| half.closed)) {
-                self.end(key);
-            }
+        // The same ends again: a new connection, when the old one is over. Before, whoever gets it goes on with the old one.
+        if begins && self.flows.get(&key).is_some_and(|flow| flow.tcp.ends) {
+            self.end(key);
         }
         let mut ends_of_flow = ends;
         if !self.flows.contains_key(&key) {
@@ -347,11 +352,15 @@ impl Judge {
         let (syn, ack) = (tcp.flags & SYN != 0, tcp.flags & ACK != 0);
         if tcp.flags & RST != 0 {
             session.halves.iter_mut().for_each(|half| half.closed = true);
+            session.ends = true;
+            self.inspect_acknowledged(flow, ends, side, found);
             return false;
         }
         let mut added = false;
         if syn {
             session.halves[side].begin(tcp.seq.wrapping_add(1));
+            session.sizes[side] = session.sizes[side].max(1);
+            session.stamps[side] = tcp.timestamps.map(|(stamp, _)| stamp);
             if ack {
                 session.halves[1 - side].begin(tcp.ack);
                 session.answered = true;
@@ -370,7 +379,15 @@ impl Judge {
             }
             session.established = true;
         }
+        if session.is_old(side, tcp) {
+            return false;
+        }
+        let payload = tcp.payload.len() + usize::from(tcp.flags & FIN != 0);
+        let reach = session.halves[side].reach(tcp.seq.wrapping_add(u32::from(syn)), payload);
+        session.sizes[side] = session.sizes[side].max(reach + 1);
+        session.ends |= client && tcp.flags & FIN != 0;
         if ack && !syn {
+            session.acked[1 - side] = tcp.ack;
             session.established |= session.answered;
             if let Some(bytes) = session.halves[1 - side].acknowledged(tcp.ack) {
                 let back = (ends.1, ends.0);
@@ -390,6 +407,9 @@ impl Judge {
             }
         }
         flow.tcp.halves[side].closed |= tcp.flags & FIN != 0;
+        if flow.tcp.ends {
+            self.inspect_acknowledged(flow, ends, side, found);
+        }
         added
     }
 
@@ -428,12 +448,32 @@ impl Judge {
 
     /// Judge the part of a stream that has not been judged.
     fn inspect(&mut self, flow: &mut Flow, ends: (End, End), side: usize, found: &mut Vec<Found>) {
+        self.inspect_first(flow, ends, side, usize::MAX, found);
+    }
+
+    /// Of it what the receiver has acknowledged.
+    fn inspect_acknowledged(&mut self, flow: &mut Flow, ends: (End, End), side: usize, found: &mut Vec<Found>) {
+        let behind = flow.tcp.halves[side].unacknowledged(flow.tcp.acked[side]);
+        let length = flow.tcp.chunks[side].bytes.len().saturating_sub(behind);
+        self.inspect_first(flow, ends, side, length, found);
+    }
+
+    /// Of it so many bytes.
+    fn inspect_first(
+        &mut self,
+        flow: &mut Flow,
+        ends: (End, End),
+        side: usize,
+        length: usize,
+        found: &mut Vec<Found>,
+    ) {
         let mut chunk = std::mem::take(&mut flow.tcp.chunks[side]);
+        let later = chunk.bytes.split_off(length.min(chunk.bytes.len()));
         if !chunk.bytes.is_empty() && !flow.over {
             let facts = PacketFacts {
                 src_port: ends.0 .1,
                 dst_port: ends.1 .1,
-                sent: (flow.tcp.sent[0], flow.tcp.sent[1]),
+                sent: flow.tcp.sizes.into(),
                 ..PacketFacts::default()
             };
             let stood = std::mem::replace(&mut flow.tcp.established, true);
@@ -461,6 +501,7 @@ impl Judge {
             chunk.matched.extend(found.iter().map(|one| one.found.rule));
             flow.tcp.established = stood;
         }
+        chunk.bytes = later;
         flow.tcp.chunks[side] = chunk;
     }
 
@@ -542,7 +583,7 @@ impl Judge {
             depth: self.depth,
             src_port: ends.0 .1,
             dst_port: ends.1 .1,
-            sent: flow.tcp.sent.into(),
+            sent: flow.tcp.sizes.into(),
             segment: self.segment,
             view: Some(view),
             ..Limits::default()
@@ -560,7 +601,7 @@ impl Judge {
         facts: PacketFacts<'_>,
     ) -> Vec<Found> {
         let view = view(flow, protocol, ends, client, unit, flow.tcp.established);
-        let facts = PacketFacts { view: Some(&view), sent: (flow.tcp.sent[0], flow.tcp.sent[1]), ..facts };
+        let facts = PacketFacts { view: Some(&view), sent: flow.tcp.sizes.into(), ..facts };
         self.matches.clear();
         flow.requests.transaction.judge_packet(&self.rules, &mut self.scratch, &facts, &mut self.matches);
         let stream = unit == Unit::Stream;
@@ -610,6 +651,18 @@ impl Judge {
                 request: one.request,
             });
         }
+    }
+}
+
+impl Session {
+    /// Both sides stamp the time, and this is an older one than the last: its receiver leaves it out (RFC 7323).
+    fn is_old(&mut self, side: usize, tcp: &Tcp<'_>) -> bool {
+        let (Some((stamp, _)), [Some(_), Some(_)]) = (tcp.timestamps, self.stamps) else { return false };
+        let old = self.stamps[side].is_some_and(|last| (stamp.wrapping_sub(last) as i32) < 0);
+        if !old && self.halves[side].expects(tcp.seq) {
+            self.stamps[side] = Some(stamp);
+        }
+        old
     }
 }
 

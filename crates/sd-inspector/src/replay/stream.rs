@@ -39,6 +39,21 @@ impl Half {
         self.base.is_some()
     }
 
+    /// How far bytes at this number reach into the stream.
+    pub fn reach(&self, seq: u32, length: usize) -> u64 {
+        self.place(seq).map_or(0, |at| (at + length as i64).max(0) as u64)
+    }
+
+    /// How many of the bytes in order its receiver has not acknowledged.
+    pub fn unacknowledged(&self, ack: u32) -> usize {
+        self.place(ack).map_or(usize::MAX, |at| (self.next as i64 - at).max(0) as usize)
+    }
+
+    /// What begins with this number is not behind a gap.
+    pub fn expects(&self, seq: u32) -> bool {
+        self.place(seq).is_some_and(|at| at <= self.next as i64)
+    }
+
     pub fn memory(&self) -> usize {
         self.waiting
     }

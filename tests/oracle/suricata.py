@@ -23,8 +23,17 @@ def version() -> str:
 
 
 def alerts(capture: Path, rules: Path, *, ips: bool = False, options: Sequence[str] = ()) -> Counter[int]:
-    """How often each sid fired. Checksums are ignored, as ``replay`` does with senders that leave them."""
-    fired: Counter[int] = Counter()
+    """How often each sid fired."""
+    return Counter(sid for sid, _ in fired(capture, rules, ips=ips, options=options))
+
+
+def fired(
+    capture: Path, rules: Path, *, ips: bool = False, options: Sequence[str] = ()
+) -> list[tuple[int, int | None]]:
+    """The sids that fired, each with the number of the packet. Checksums are ignored, as ``replay`` does with
+    senders that leave them.
+    """
+    found = []
     with tempfile.TemporaryDirectory() as folder:
         command = ["suricata", "-r", str(capture), "-S", str(rules), "-l", folder, "-k", "none"]
         command += ["--runmode", "single", *(["--simulate-ips"] if ips else []), *options]
@@ -32,5 +41,5 @@ def alerts(capture: Path, rules: Path, *, ips: bool = False, options: Sequence[s
         for line in (Path(folder) / "eve.json").read_text().splitlines():
             event = json.loads(line)
             if event["event_type"] == "alert":
-                fired[event["alert"]["signature_id"]] += 1
-    return fired
+                found.append((event["alert"]["signature_id"], event.get("pcap_cnt")))
+    return found

@@ -38,6 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             dst_port: limits.dst_port,
             window: 1024,
             ip: &HEADER,
+            tcp: &TCP_HEADER,
             ..PacketFacts::default()
         };
         limits.segment = Some(Segment::of(&facts));
@@ -69,6 +70,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// Of every line's segment: number 0x1234, not to be cut, TTL 64.
 const HEADER: [u8; 20] = [0x45, 0, 0, 40, 0x12, 0x34, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 1, 192, 0, 2, 100];
+
+/// Its TCP header, as far as rules look: flags and window.
+const TCP_HEADER: [u8; 20] = [0x30, 0x39, 0, 80, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x18, 4, 0, 0, 0, 0, 0];
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16);

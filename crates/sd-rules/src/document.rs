@@ -74,6 +74,24 @@ pub struct Document<'a> {
     /// Rules that are lists of source addresses: XDP looks at those, the matcher names them.
     #[serde(default)]
     pub reputation: Vec<Listed>,
+    /// What sets that rules name were loaded with.
+    #[serde(default)]
+    pub datasets: Vec<Dataset>,
+}
+
+/// A set of values that rules look up.
+#[derive(Deserialize)]
+pub struct Dataset {
+    pub name: String,
+    pub entries: Vec<DatasetEntry>,
+}
+
+#[derive(Deserialize)]
+pub struct DatasetEntry {
+    #[serde(deserialize_with = "hex")]
+    pub bytes: Vec<u8>,
+    #[serde(default)]
+    pub reputation: u16,
 }
 
 /// What events say of a rule that is a list of addresses.
@@ -346,7 +364,24 @@ pub enum RuleOption {
         #[serde(default)]
         track: Track,
     },
+    /// A number of the connection.
+    Flowint(IntOption),
     Count(CountOption),
+    /// A buffer's value in a set, or with a set's reputation.
+    Dataset(DatasetLookup),
+    /// The options on bytes that only a packet has; the buffers that they name mean nothing.
+    #[serde(rename = "packet_bytes")]
+    PacketBytes {
+        of: PacketBytes,
+        options: Vec<RuleOption>,
+    },
+    /// What a connection has had so far. For captures only.
+    #[serde(rename = "flow_size")]
+    FlowSize {
+        field: FlowField,
+        #[serde(flatten)]
+        comparison: Comparison,
+    },
     #[serde(rename = "byte_test")]
     ByteTest(ByteTest),
     #[serde(rename = "byte_jump")]
@@ -415,6 +450,9 @@ pub enum HeaderField {
     Protocol,
     Fragoffset,
     Window,
+    /// Of the TCP header's options.
+    Mss,
+    Wscale,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -442,6 +480,109 @@ impl BitCommand {
     }
 }
 
+#[derive(Clone, Debug, Deserialize)]
+pub struct IntOption {
+    pub name: String,
+    pub op: IntOperator,
+    /// A number, or the name of another one of the connection.
+    #[serde(default)]
+    pub value: Number,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum IntOperator {
+    #[serde(rename = "+")]
+    Add,
+    #[serde(rename = "-")]
+    Subtract,
+    #[serde(rename = "=")]
+    Set,
+    #[serde(rename = "<")]
+    Less,
+    #[serde(rename = ">")]
+    Greater,
+    #[serde(rename = "<=")]
+    AtMost,
+    #[serde(rename = ">=")]
+    AtLeast,
+    #[serde(rename = "==")]
+    Equal,
+    #[serde(rename = "!=")]
+    Not,
+    #[serde(rename = "isset")]
+    Isset,
+    #[serde(rename = "isnotset")]
+    Isnotset,
+}
+
+impl IntOperator {
+    pub fn changes(self) -> bool {
+        matches!(self, IntOperator::Add | IntOperator::Subtract | IntOperator::Set)
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct DatasetLookup {
+    pub buffer: Buffer,
+    pub name: String,
+    /// What the set's values are: string, md5, sha256, ipv4, ip.
+    #[serde(rename = "type")]
+    pub values: String,
+    pub command: DatasetCommand,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DatasetCommand {
+    Isset,
+    Isnotset,
+    /// A match when it was not there.
+    Set,
+    /// A match when it was.
+    Unset,
+    Reputation {
+        op: ReputationOperator,
+        value: u16,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum ReputationOperator {
+    #[serde(rename = "<")]
+    Less,
+    #[serde(rename = ">")]
+    Greater,
+    #[serde(rename = "==")]
+    Equal,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PacketBytes {
+    /// The TCP header with its options.
+    Tcp,
+    /// The IP header with its options.
+    Ipv4,
+    Ipv6,
+    /// The address.
+    Source,
+    Destination,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FlowField {
+    /// Seconds since its first packet.
+    Age,
+    // Without a side: one of the two.
+    PacketsToServer,
+    PacketsToClient,
+    Packets,
+    BytesToServer,
+    BytesToClient,
+    Bytes,
+}
+
 /// A rule matches only at certain ones of what would be its matches in a window of time.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct CountOption {
@@ -452,6 +593,9 @@ pub struct CountOption {
     /// Matches with a port that has been counted do not count.
     #[serde(default)]
     pub unique: Option<Port>,
+    /// Of a backoff.
+    #[serde(default)]
+    pub multiplier: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -472,6 +616,8 @@ pub enum CountKind {
     Filter,
     /// Each of the first `count`: how often to tell, never whether it matches. For captures only.
     Limit,
+    /// The one that completes `count`, then the one that completes `multiplier` times as many, and so on.
+    Backoff,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -483,6 +629,8 @@ pub enum Track {
     Destination,
     /// Between this source and this destination.
     Both,
+    /// Of this connection.
+    Flow,
     /// Of all sources together.
     All,
 }

@@ -10,6 +10,7 @@
 
 mod bytes;
 pub mod clearing;
+mod dataset;
 mod document;
 mod expressions;
 mod folded;
@@ -31,7 +32,7 @@ mod view;
 pub use document::{Action, Protocol, Service};
 pub use http::decoder::Decoder;
 pub use http::Profile;
-pub use packet::{PacketFacts, Segment};
+pub use packet::{FlowFacts, PacketFacts, Segment};
 pub use ruleset::{LoadError, RuleMeta, RuleSet, RuleSetStats};
 pub use shown::{show, Shown};
 pub use state::RuleState;
@@ -234,6 +235,8 @@ pub struct Limits {
     pub segment: Option<Segment>,
     /// In a capture: where the request stands.
     pub view: Option<View>,
+    /// In a capture: what its connection has had.
+    pub flow: FlowFacts,
 }
 
 impl Default for Limits {
@@ -247,6 +250,7 @@ impl Default for Limits {
             sent: (0, 0),
             segment: None,
             view: None,
+            flow: FlowFacts::default(),
         }
     }
 }

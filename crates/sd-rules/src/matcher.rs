@@ -12,6 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::bytes::{base64, ByteOption, Came, Names, Value, Variables, VARIABLES};
+use crate::dataset::Lookup;
 use crate::document::{self, Comparison, Dialect};
 use crate::folded;
 use crate::http::decoder::Decoder;
@@ -39,6 +40,8 @@ pub enum PartOption {
         negated: bool,
     },
     Byte(ByteOption),
+    /// The whole buffer is looked up.
+    Dataset(Lookup),
     /// Judges `options` on what stands there in base64.
     Base64 {
         bytes: usize,
@@ -189,7 +192,7 @@ impl PartOption {
             PartOption::Pcre { relative, .. } | PartOption::DataAt { relative, .. } => *relative,
             PartOption::Length(_, relative) | PartOption::Base64 { relative, .. } => *relative,
             PartOption::Byte(option) => option.is_relative(),
-            PartOption::Transform { .. } => false,
+            PartOption::Transform { .. } | PartOption::Dataset(_) => false,
         }
     }
 
@@ -199,7 +202,8 @@ impl PartOption {
             PartOption::Content(content) => content.varying.is_some(),
             PartOption::DataAt { value, .. } => value.varies(),
             PartOption::Byte(option) => option.in_order(),
-            PartOption::Base64 { .. } | PartOption::Transform { .. } => true,
+            // What changes a set is asked last.
+            PartOption::Base64 { .. } | PartOption::Transform { .. } | PartOption::Dataset(_) => true,
             PartOption::Pcre { .. } | PartOption::Length(..) => false,
         }
     }
@@ -219,6 +223,7 @@ impl PartOption {
             PartOption::Content(content) => content.endswith || content.negated && content.span == i64::MAX,
             PartOption::Pcre { .. } => true,
             PartOption::Length(..) | PartOption::Base64 { .. } | PartOption::Transform { .. } => true,
+            PartOption::Dataset(_) => true,
             PartOption::DataAt { .. } | PartOption::Byte(_) => false,
         }
     }
@@ -536,6 +541,17 @@ impl Part {
                     (true, false, _) | (false, true, true) => self.tail(rest, bytes, complete, cursor, budget),
                     (true, true, _) | (false, false, true) => Outcome::Fail,
                     (false, _, false) => Outcome::Pending,
+                }
+            }
+            PartOption::Dataset(lookup) => {
+                if !complete {
+                    return Outcome::Pending;
+                }
+                budget.charge(bytes.len());
+                if lookup.holds(bytes) {
+                    self.tail(rest, bytes, complete, cursor, budget)
+                } else {
+                    Outcome::Fail
                 }
             }
             PartOption::Byte(option) => match option.apply(bytes, cursor, complete, &mut budget.variables) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Rules on single TCP segments: sizes, flags and numbers that the reassembled stream no longer shows.
 
-use crate::document::{Comparison, HeaderField, StreamSide};
+use crate::document::{Comparison, FlowField, HeaderField, PacketBytes, StreamSide};
 use crate::http::decoder::Oddities;
-use crate::matcher::{Budget, PartState, Status, WORK, WORK_PER_BYTE};
+use crate::matcher::{Budget, Part, PartState, Status, WORK, WORK_PER_BYTE};
 use crate::prefilter::Found;
 use crate::ruleset::RuleSet;
 use crate::transaction::Scratch;
@@ -23,12 +23,26 @@ pub struct PacketFacts<'a> {
     pub dst_port: u16,
     /// The IP header with its options; empty: not known.
     pub ip: &'a [u8],
+    /// Likewise the TCP header.
+    pub tcp: &'a [u8],
+    /// In a capture: of the connection so far.
+    pub flow: FlowFacts,
     /// Bytes of payload that the client and the server have sent so far.
     pub sent: (u64, u64),
     /// In a capture.
     pub view: Option<&'a View>,
     /// Of the payload, where that is not at hand.
     pub length: Option<usize>,
+}
+
+/// What a connection has had, this packet included; of client and server.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FlowFacts {
+    /// Seconds since its first packet.
+    pub age: u64,
+    pub packets: [u64; 2],
+    /// Of whole packets, from the IP header on.
+    pub bytes: [u64; 2],
 }
 
 /// What of a segment is kept for rules on the request that it belongs to.
@@ -41,6 +55,8 @@ pub struct Segment {
     window: u16,
     ip: [u8; 60],
     ip_length: usize,
+    tcp: [u8; 60],
+    tcp_length: usize,
 }
 
 impl Segment {
@@ -48,14 +64,17 @@ impl Segment {
         let mut ip = [0; 60];
         let ip_length = facts.ip.len().min(ip.len());
         ip[..ip_length].copy_from_slice(&facts.ip[..ip_length]);
+        let mut tcp = [0; 60];
+        let tcp_length = facts.tcp.len().min(tcp.len());
+        tcp[..tcp_length].copy_from_slice(&facts.tcp[..tcp_length]);
         let PacketFacts { flags, seq, ack, window, .. } = *facts;
-        Segment { length: facts.payload.len(), flags, seq, ack, window, ip, ip_length }
+        Segment { length: facts.payload.len(), flags, seq, ack, window, ip, ip_length, tcp, tcp_length }
     }
 
     pub(crate) fn facts(&self) -> PacketFacts<'_> {
         let Segment { length, flags, seq, ack, window, .. } = *self;
-        let (length, ip) = (Some(length), &self.ip[..self.ip_length]);
-        PacketFacts { length, flags, seq, ack, window, ip, ..PacketFacts::default() }
+        let (length, ip, tcp) = (Some(length), &self.ip[..self.ip_length], &self.tcp[..self.tcp_length]);
+        PacketFacts { length, flags, seq, ack, window, ip, tcp, ..PacketFacts::default() }
     }
 }
 
@@ -69,12 +88,14 @@ pub(crate) enum PacketTest {
     IpOption(u16),
     SameAddress,
     StreamSize(StreamSide, Comparison),
+    Bytes(PacketBytes, Part),
+    FlowSize(FlowField, Comparison),
 }
 
 impl PacketTest {
     /// It asks for nothing that only one segment has.
     pub fn is_of_connection(&self) -> bool {
-        matches!(self, PacketTest::StreamSize(..))
+        matches!(self, PacketTest::StreamSize(..) | PacketTest::FlowSize(..))
     }
 
     pub fn holds(&self, facts: &PacketFacts<'_>) -> bool {
@@ -87,6 +108,12 @@ impl PacketTest {
             PacketTest::Ack(value) => facts.ack == *value,
             PacketTest::Seq(value) => facts.seq == *value,
             PacketTest::Header(HeaderField::Window, comparison) => comparison.holds(usize::from(facts.window)),
+            PacketTest::Header(HeaderField::Mss, comparison) => {
+                matches!(tcp_option(facts.tcp, 2), Some(&[a, b]) if comparison.holds(usize::from(u16::from_be_bytes([a, b]))))
+            }
+            PacketTest::Header(HeaderField::Wscale, comparison) => {
+                matches!(tcp_option(facts.tcp, 3), Some(&[shift]) if comparison.holds(usize::from(shift)))
+            }
             PacketTest::Header(field, comparison) => {
                 let byte = |at: usize| ip.get(at).map(|byte| usize::from(*byte));
                 let value = match (field, version) {
@@ -120,8 +147,56 @@ impl PacketTest {
                     StreamSide::Either => comparison.holds(client) || comparison.holds(server),
                 }
             }
+            PacketTest::Bytes(of, part) => {
+                let bytes = match (of, version) {
+                    (PacketBytes::Tcp, _) => facts.tcp,
+                    (PacketBytes::Ipv4, 4) | (PacketBytes::Ipv6, 6) => ip,
+                    (PacketBytes::Source, 4) => ip.get(12..16).unwrap_or_default(),
+                    (PacketBytes::Destination, 4) => ip.get(16..20).unwrap_or_default(),
+                    (PacketBytes::Source, 6) => ip.get(8..24).unwrap_or_default(),
+                    (PacketBytes::Destination, 6) => ip.get(24..40).unwrap_or_default(),
+                    _ => &[],
+                };
+                let mut state = PartState::default();
+                if !bytes.is_empty() {
+                    part.advance(&mut state, bytes, true, &mut Budget::new(bytes.len(), 0, WORK));
+                }
+                state.status == Status::Matched
+            }
+            PacketTest::FlowSize(field, comparison) => {
+                let FlowFacts { age, packets, bytes } = facts.flow;
+                let holds = |value: u64| comparison.holds(value as usize);
+                match field {
+                    FlowField::Age => holds(age),
+                    FlowField::PacketsToServer => holds(packets[0]),
+                    FlowField::PacketsToClient => holds(packets[1]),
+                    FlowField::Packets => packets.into_iter().any(holds),
+                    FlowField::BytesToServer => holds(bytes[0]),
+                    FlowField::BytesToClient => holds(bytes[1]),
+                    FlowField::Bytes => bytes.into_iter().any(holds),
+                }
+            }
         }
     }
+}
+
+/// What the first option of this kind in a TCP header says.
+fn tcp_option(header: &[u8], wanted: u8) -> Option<&[u8]> {
+    let mut options = header.get(20..)?;
+    while let [kind, rest @ ..] = options {
+        options = match kind {
+            0 => return None,
+            1 => rest,
+            _ => {
+                let size = usize::from(*rest.first()?);
+                if *kind == wanted {
+                    return options.get(2..size);
+                }
+                options.get(size.max(2)..)?
+            }
+        };
+    }
+    None
 }
 
 /// Whether IP options have one with this number; 256: one that is more than padding.
@@ -288,6 +363,16 @@ pub(crate) fn matching(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tcp_options() {
+        let header = |options: &[u8]| [&[0; 20], options].concat();
+        assert_eq!(tcp_option(&header(&[1, 3, 3, 7, 2, 4, 5, 180]), 2), Some(&[5, 180][..]));
+        assert_eq!(tcp_option(&header(&[1, 3, 3, 7]), 3), Some(&[7][..]));
+        for odd in [&[0, 2, 4, 5, 180][..], &[9, 0, 0, 0], &[2, 9, 1, 1], &[2], &[]] {
+            assert_eq!(tcp_option(&header(odd), 2), None, "{odd:?}");
+        }
+    }
 
     #[test]
     fn flag_tests() {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::bytes::{ByteOption, Names};
 use crate::clearing::{Need, Refused, Tables};
+use crate::dataset::{Datasets, Lookup};
 use crate::document::{
     self, Action, Collection, Comparison, Dialect, Document, Operator, Protocol, RuleOption, Scope, Service,
 };
@@ -18,7 +19,7 @@ use crate::matcher::{Absence, Content, Part, PartOption};
 use crate::packet::{FlagsTest, PacketTest};
 use crate::prefilter::{frequency, Prefilter, PrefilterBuilder};
 use crate::standing::Standing;
-use crate::state::{name_of, Bits, StateOptions, Which};
+use crate::state::{name_of, Bits, Int, StateOptions, Which};
 use crate::transform::{untransformed, Transforms};
 use crate::view::{Networks, ViewTest};
 use crate::{Buffer, Match, RuleId};
@@ -118,6 +119,7 @@ pub struct RuleSet {
     needs: Vec<Need>,
     asks_for_segments: bool,
     pub(crate) expressions: Expressions,
+    datasets: Datasets,
     stats: RuleSetStats,
 }
 
@@ -187,6 +189,7 @@ impl RuleSet {
         }
         let mut refused = Vec::new();
         let mut compiler = Compiler::beside(others);
+        compiler.datasets = Datasets::new(document.datasets, others.iter().map(|set| &set.datasets));
         for (index, text) in document.rules.iter().enumerate() {
             let added = serde_json::from_str::<document::Rule>(text.get())
                 .map_err(|error| format!("not a rule: {error}"))
@@ -358,6 +361,7 @@ struct Compiler<'a> {
     needs: Vec<Need>,
     asks_for_segments: bool,
     found: Found<'a>,
+    datasets: Datasets,
     stats: RuleSetStats,
 }
 
@@ -375,6 +379,7 @@ impl<'a> Compiler<'a> {
             needs: Vec::new(),
             asks_for_segments: false,
             found: Found::beside(others),
+            datasets: Datasets::default(),
             stats: RuleSetStats::default(),
         }
     }
@@ -456,27 +461,30 @@ impl<'a> Compiler<'a> {
                     state.counts.push(*count);
                     continue;
                 }
+                RuleOption::Flowint(option) => {
+                    state.ints.push(Int::new(option)?);
+                    continue;
+                }
                 _ => {}
             }
             let buffer = rule.dialect.buffer(buffer_of(&option));
             let option = match option {
+                RuleOption::PacketBytes { of, options } => {
+                    let options = self.inner(options, rule.dialect, &mut backtracking)?;
+                    tests.push(PacketTest::Bytes(of, Part::new(Buffer::Raw, options)));
+                    continue;
+                }
                 // Another of its kind: a part of its own.
                 RuleOption::Transform { steps, options, .. } if steps.is_empty() => {
-                    if options.len() > MAX_OPTIONS {
-                        return Err(format!("more than {MAX_OPTIONS} options"));
-                    }
-                    let mut names = Names::default();
-                    let made: Result<Vec<PartOption>, String> = options
-                        .into_iter()
-                        .map(|inner| part_option(inner, rule.dialect, &mut names, &mut self.found, &mut backtracking))
-                        .collect();
-                    texts.push((buffer, made?));
+                    texts.push((buffer, self.inner(options, rule.dialect, &mut backtracking)?));
                     continue;
                 }
                 option => option,
             };
             let names = variables.entry(buffer).or_default();
-            let option = part_option(option, rule.dialect, names, &mut self.found, &mut backtracking)?;
+            let mut made = Made { found: &mut self.found, datasets: &mut self.datasets, backtracking };
+            let option = part_option(option, rule.dialect, names, &mut made)?;
+            backtracking = made.backtracking;
             match texts.iter_mut().find(|(of, _)| *of == buffer) {
                 Some((_, list)) => list.push(option),
                 None => texts.push((buffer, vec![option])),
@@ -492,12 +500,12 @@ impl<'a> Compiler<'a> {
         if packet && parts.iter().any(|part| part.buffer != Buffer::Raw) {
             return Err("a rule on single segments cannot look at HTTP buffers".into());
         }
-        let stateful = state.silent || !state.bits.is_empty() || !state.counts.is_empty();
+        let stateful = state.silent || !state.bits.is_empty() || !state.ints.is_empty() || !state.counts.is_empty();
         if packet && !oddities.is_empty() {
             return Err("a rule on single segments cannot ask for what the decoder found".into());
         }
         let empty = parts.is_empty() && tests.is_empty() && oddities.is_empty();
-        if empty && state.bits.is_empty() && !rule.every {
+        if empty && state.bits.is_empty() && state.ints.is_empty() && !rule.every {
             return Err("a rule without any condition".into());
         }
         let pass = rule.action == Action::Pass;
@@ -556,6 +564,20 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
+    /// Options on bytes of their own.
+    fn inner(
+        &mut self,
+        options: Vec<RuleOption>,
+        dialect: Dialect,
+        backtracking: &mut usize,
+    ) -> Result<Vec<PartOption>, String> {
+        let mut names = Names::default();
+        let mut made = Made { found: &mut self.found, datasets: &mut self.datasets, backtracking: *backtracking };
+        let options = part_options(options, dialect, &mut names, &mut made)?;
+        *backtracking = made.backtracking;
+        Ok(options)
+    }
+
     fn finish(mut self, service: Service) -> RuleSet {
         for (decoder, sid, action, msg) in Decoder::TABLE {
             let divert = *action == Some(Action::Divert);
@@ -599,6 +621,7 @@ impl<'a> Compiler<'a> {
             needs: self.needs,
             asks_for_segments: self.asks_for_segments,
             expressions: self.found.expressions,
+            datasets: self.datasets,
             stats: self.stats,
         }
     }
@@ -625,6 +648,7 @@ fn buffer_of(option: &RuleOption) -> Buffer {
         RuleOption::Urilen(length) | RuleOption::Bsize(length) => length.buffer,
         RuleOption::Isdataat { buffer, .. } => *buffer,
         RuleOption::Base64 { buffer, .. } | RuleOption::Transform { buffer, .. } => *buffer,
+        RuleOption::Dataset(lookup) => lookup.buffer,
         RuleOption::ByteTest(option) => option.field.buffer,
         RuleOption::ByteJump(option) => option.field.buffer,
         RuleOption::ByteExtract(option) => option.field.buffer,
@@ -644,8 +668,28 @@ fn packet_test(option: &RuleOption) -> Result<Option<PacketTest>, String> {
         RuleOption::Ipopts { value } => PacketTest::IpOption(*value),
         RuleOption::Sameip => PacketTest::SameAddress,
         RuleOption::StreamSize { side, comparison } => PacketTest::StreamSize(*side, checked(*comparison)?),
+        RuleOption::FlowSize { field, comparison } => PacketTest::FlowSize(*field, checked(*comparison)?),
         _ => return Ok(None),
     }))
+}
+
+/// What the compiled options of a rule share with those of others.
+struct Made<'a, 'b> {
+    found: &'a mut Found<'b>,
+    datasets: &'a mut Datasets,
+    backtracking: usize,
+}
+
+fn part_options(
+    options: Vec<RuleOption>,
+    dialect: Dialect,
+    names: &mut Names,
+    made: &mut Made<'_, '_>,
+) -> Result<Vec<PartOption>, String> {
+    if options.len() > MAX_OPTIONS {
+        return Err(format!("more than {MAX_OPTIONS} options"));
+    }
+    options.into_iter().map(|inner| part_option(inner, dialect, names, made)).collect()
 }
 
 /// An option on a buffer as the matcher evaluates it; `names` are the values that the options before it take there.
@@ -653,14 +697,13 @@ fn part_option(
     option: RuleOption,
     dialect: Dialect,
     names: &mut Names,
-    found: &mut Found<'_>,
-    backtracking: &mut usize,
+    made: &mut Made<'_, '_>,
 ) -> Result<PartOption, String> {
     Ok(match option {
         RuleOption::Content(content) => PartOption::Content(Content::new(content, dialect, names)?),
         RuleOption::Pcre(pcre) => {
-            let expression = found.get(&pcre)?.expression;
-            *backtracking += usize::from(expression.backtracks());
+            let expression = made.found.get(&pcre)?.expression;
+            made.backtracking += usize::from(expression.backtracks());
             PartOption::Pcre { expression, relative: pcre.relative, negated: pcre.negated }
         }
         RuleOption::Urilen(length) | RuleOption::Bsize(length) => {
@@ -672,29 +715,25 @@ fn part_option(
             let more = usize::from(relative && value.varies() && dialect != Dialect::Suricata);
             PartOption::DataAt { value, more, relative, negated }
         }
+        RuleOption::Dataset(lookup) => PartOption::Dataset(Lookup::new(&lookup, made.datasets)),
         RuleOption::ByteTest(option) => PartOption::Byte(ByteOption::test(&option, names)?),
         RuleOption::ByteJump(option) => PartOption::Byte(ByteOption::jump(&option, dialect, names)?),
         RuleOption::ByteExtract(option) => PartOption::Byte(ByteOption::extract(&option, names)?),
         RuleOption::Base64 { bytes, offset, relative, options, .. } => {
-            if options.len() > MAX_OPTIONS {
-                return Err(format!("more than {MAX_OPTIONS} options"));
-            }
-            let options: Result<Vec<PartOption>, String> =
-                options.into_iter().map(|inner| part_option(inner, dialect, names, found, backtracking)).collect();
+            let options = part_options(options, dialect, names, made)?.into_boxed_slice();
             PartOption::Base64 {
                 bytes: bytes.map_or(usize::MAX, |bytes| bytes as usize),
                 offset: offset as usize,
                 relative,
-                options: options?.into_boxed_slice(),
+                options,
             }
         }
         RuleOption::Transform { steps, options, .. } => {
-            if steps.len() + options.len() > MAX_OPTIONS {
+            if steps.len() > MAX_OPTIONS {
                 return Err(format!("more than {MAX_OPTIONS} options"));
             }
-            let options: Result<Vec<PartOption>, String> =
-                options.into_iter().map(|inner| part_option(inner, dialect, names, found, backtracking)).collect();
-            PartOption::Transform { steps: Transforms::new(steps)?, options: options?.into_boxed_slice() }
+            let options = part_options(options, dialect, names, made)?.into_boxed_slice();
+            PartOption::Transform { steps: Transforms::new(steps)?, options }
         }
         _ => return Err("a test of a segment or of state inside another option".into()),
     })

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What rules remember between requests: bits of a connection (flowbits), bits of a source (xbits, hostbits), and counts
+//! What rules remember between requests: bits and numbers of a connection (flowbits, flowint), bits of a source (xbits, hostbits), and counts
 //! of matches (threshold, detection_filter).
 //!
-//! Bits of a connection live in its [`crate::Transaction`]. The others live in one [`RuleState`] that all threads share;
+//! Those of a connection live in its [`crate::Transaction`]. The others live in one [`RuleState`] that all threads share;
 //! a transaction that was not told its source ([`crate::Transaction::set_source`]) knows no bits of a source, and its rules
 //! that count do not match.
 
@@ -11,7 +11,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::document::{BitCommand, CountKind, CountOption, Port, Track};
+use crate::document::{BitCommand, CountKind, CountOption, IntOperator, IntOption, Number, Port, Track};
 use crate::score::Scores;
 
 pub(crate) const SHARDS: usize = 16;
@@ -136,6 +136,7 @@ pub fn name_of(kind: &str, name: &str) -> u64 {
 #[derive(Debug, Default)]
 pub struct StateOptions {
     pub bits: Vec<Bits>,
+    pub ints: Vec<Int>,
     pub counts: Vec<CountOption>,
     /// It changes bits and reports nothing.
     pub silent: bool,
@@ -149,6 +150,67 @@ pub struct Bits {
     pub which: Which,
     /// One of several is enough.
     pub any: bool,
+}
+
+/// What a rule asks of a connection's number, or makes of it.
+#[derive(Debug)]
+pub struct Int {
+    name: u64,
+    op: IntOperator,
+    value: IntValue,
+}
+
+#[derive(Debug)]
+enum IntValue {
+    Fixed(u32),
+    /// Another number of the connection.
+    Named(u64),
+}
+
+impl Int {
+    pub fn new(option: &IntOption) -> Result<Int, String> {
+        let name = |text: &str| name_of("flow int", &text.to_ascii_lowercase());
+        let value = match &option.value {
+            Number::Fixed(value) => IntValue::Fixed(u32::try_from(*value).map_err(|_| "flowint: out of range")?),
+            Number::Name(other) => IntValue::Named(name(other)),
+        };
+        Ok(Int { name: name(&option.name), op: option.op, value })
+    }
+
+    fn operand(&self, flow: &FlowBits) -> Option<u32> {
+        match self.value {
+            IntValue::Fixed(value) => Some(value),
+            IntValue::Named(name) => flow.int(name),
+        }
+    }
+
+    fn holds(&self, flow: &FlowBits) -> bool {
+        let known = flow.int(self.name);
+        match self.op {
+            IntOperator::Isset => return known.is_some(),
+            IntOperator::Isnotset => return known.is_none(),
+            _ => {}
+        }
+        let (Some(known), Some(value)) = (known, self.operand(flow)) else { return false };
+        match self.op {
+            IntOperator::Less => known < value,
+            IntOperator::Greater => known > value,
+            IntOperator::AtMost => known <= value,
+            IntOperator::AtLeast => known >= value,
+            IntOperator::Equal => known == value,
+            _ => known != value,
+        }
+    }
+
+    fn change(&self, flow: &mut FlowBits) {
+        let Some(value) = self.operand(flow) else { return };
+        match (self.op, flow.int(self.name)) {
+            (IntOperator::Set, _) | (IntOperator::Add, None) => flow.set_int(self.name, value),
+            (IntOperator::Add, Some(known)) => flow.set_int(self.name, known.wrapping_add(value)),
+            (IntOperator::Subtract, Some(known)) => flow.set_int(self.name, known.wrapping_sub(value)),
+            _ => {}
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -165,6 +227,8 @@ pub struct Peer<'a> {
     pub state: Option<&'a RuleState>,
     pub source: u128,
     pub destination: u128,
+    /// The connection, for counts of its own.
+    pub flow: u64,
     /// Source and destination.
     pub ports: (u16, u16),
 }
@@ -177,32 +241,60 @@ impl Peer<'_> {
             Track::Destination => self.destination,
             // Whoever of them sends.
             Track::Both => self.source.max(self.destination).rotate_left(64) ^ self.source.min(self.destination),
+            // No address begins like this.
+            Track::Flow => 1 << 127 | u128::from(self.flow),
             Track::All => 0,
         }
     }
 }
 
-/// The bits of one connection, by their names' hashes: they outlive a reload. Few are ever set, and no more than rules name.
+/// The bits and numbers of one connection, by their names' hashes: they outlive a reload. Few are ever set, and no more
+/// than rules name.
 #[derive(Debug, Default)]
-pub struct FlowBits(Vec<u64>);
+pub struct FlowBits {
+    bits: Vec<u64>,
+    ints: Vec<(u64, u32)>,
+    /// Of the connection; 0: not asked for yet.
+    id: u64,
+}
 
 impl FlowBits {
     fn get(&self, bit: u64) -> bool {
-        self.0.contains(&bit)
+        self.bits.contains(&bit)
     }
 
     fn put(&mut self, bit: u64, value: bool) {
-        match self.0.iter().position(|set| *set == bit) {
-            None if value => self.0.push(bit),
-            Some(place) if !value => drop(self.0.swap_remove(place)),
+        match self.bits.iter().position(|set| *set == bit) {
+            None if value => self.bits.push(bit),
+            Some(place) if !value => drop(self.bits.swap_remove(place)),
             _ => {}
         }
+    }
+
+    fn int(&self, name: u64) -> Option<u32> {
+        self.ints.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    fn set_int(&mut self, name: u64, value: u32) {
+        match self.ints.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.ints.push((name, value)),
+        }
+    }
+
+    /// A number that no other connection has.
+    pub fn id(&mut self) -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        if self.id == 0 {
+            self.id = NEXT.fetch_add(1, Ordering::Relaxed);
+        }
+        self.id
     }
 }
 
 impl StateOptions {
     pub fn sets(&self) -> bool {
-        self.bits.iter().any(|bits| !bits.command.tests())
+        self.bits.iter().any(|bits| !bits.command.tests()) || self.ints.iter().any(|int| int.op.changes())
     }
 
     /// None unless all tests of bits hold; then the changes are made, and the counts say whether the rule matches.
@@ -217,9 +309,11 @@ impl StateOptions {
                 }
             }
         });
-        if !holds {
+        let known = self.ints.iter().filter(|int| !int.op.changes()).all(|int| int.holds(flow));
+        if !holds || !known {
             return None;
         }
+        self.ints.iter().for_each(|int| int.change(flow));
         for bits in self.bits.iter().filter(|bits| !bits.command.tests()) {
             match &bits.which {
                 Which::Flow(list) => {
@@ -267,15 +361,33 @@ impl StateOptions {
                 CountKind::Both => number == count.count.max(1),
                 CountKind::Filter => number > count.count,
                 CountKind::Limit => number <= count.count,
+                CountKind::Backoff => is_power(number, count.count.max(1), count.multiplier),
             }
         });
         Some(counted)
     }
 }
 
+/// Whether `number` is `first`, or that times a power of `factor`.
+fn is_power(number: u32, first: u32, factor: u32) -> bool {
+    let (mut next, number) = (u64::from(first), u64::from(number));
+    while next < number && factor > 1 {
+        next *= u64::from(factor);
+    }
+    next == number
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn backoff_tells_less_and_less() {
+        let told = |first, factor| (1..=1000).filter(|n| is_power(*n, first, factor)).collect::<Vec<u32>>();
+        assert_eq!((told(1, 10), told(3, 4)), (vec![1, 10, 100, 1000], vec![3, 12, 48, 192, 768]));
+        assert_eq!(told(5, 1), [5]);
+        assert!(is_power(u32::MAX, u32::MAX, u32::MAX) && !is_power(u32::MAX, 2, 3));
+    }
 
     #[test]
     fn bits_end_with_their_time_and_are_a_sources_own() {

@@ -240,6 +240,7 @@ impl Transaction {
         if !waiting.is_empty() {
             let (source, destination) = facts.view.map_or((0, 0), |v| (number(v.source), number(v.destination)));
             let peer = Peer {
+                flow: self.flow_bits.id(),
                 state: self.source.as_ref().map(|(state, _)| &**state),
                 source: if source == 0 { self.source.as_ref().map_or(0, |(_, address)| *address) } else { source },
                 destination,

@@ -18,7 +18,7 @@ from typing import Any
 from securedirect.errors import ConfigError
 from securedirect.rules import vocabulary
 from securedirect.rules.addresses import complement, merged, networks
-from securedirect.rules.compile import is_packet, looks_into_requests, options
+from securedirect.rules.compile import asks, is_packet, looks_into_requests, options
 from securedirect.rules.model import (
     Addresses,
     Base64,
@@ -26,7 +26,10 @@ from securedirect.rules.model import (
     ByteJump,
     ByteTest,
     Content,
+    Dataset,
     FlowBits,
+    FlowInt,
+    FlowSize,
     IsDataAt,
     Pcre,
     Ports,
@@ -122,9 +125,8 @@ class Site:
 
 def order(rule: Rule) -> tuple[int, int, int]:
     """By this the entries of a document for captures are sorted."""
-    bits = [test for test in rule.tests if isinstance(test, FlowBits | SourceBit)]
-    tests = any(test.command in ("isset", "isnotset") for test in bits)
-    sets = any(test.command not in ("isset", "isnotset") for test in bits)
+    bits = [asks(test) for test in rule.tests if isinstance(test, FlowBits | SourceBit | FlowInt)]
+    tests, sets = any(bits), not all(bits)
     rank = (1 if tests else 0) if sets else (2 if tests else 3)
     return (_ACTIONS.get(rule.header.action, _ALERT), rank, rule.priority or 3)
 
@@ -146,11 +148,11 @@ def view(rule: Rule, site: Site) -> dict[str, Any] | str:
     unit = _unit(rule)
     if unit == "request" and is_packet(rule):
         return "HTTP buffers of single segments"
-    http = header.protocol in ("http", "http1")
+    http = rule.http or header.protocol in ("http", "http1")
     entry: dict[str, Any] = {
         "unit": unit,
         "packets": any(
-            isinstance(test, StreamSize)
+            isinstance(test, StreamSize | FlowSize)
             or (
                 isinstance(test, Content)
                 and (test.startswith or test.offset is not None or test.depth is not None)
@@ -183,7 +185,17 @@ def _unit(rule: Rule) -> str:
         return "packet"
     looks = any(
         isinstance(
-            test, Content | Pcre | IsDataAt | ByteTest | ByteJump | ByteExtract | Base64 | Transformed | Size
+            test,
+            Content
+            | Pcre
+            | IsDataAt
+            | ByteTest
+            | ByteJump
+            | ByteExtract
+            | Base64
+            | Transformed
+            | Size
+            | Dataset,
         )
         for test in rule.tests
     )
@@ -191,7 +203,8 @@ def _unit(rule: Rule) -> str:
         return "reassembled" if rule.stream_only or rule.header.protocol == "tcp-stream" else "stream"
     alone = (
         not rule.flow
-        and not any(isinstance(test, FlowBits | StreamSize) for test in rule.tests)
+        and not any(isinstance(test, FlowBits | FlowInt | StreamSize | FlowSize) for test in rule.tests)
+        and not rule.http
         and rule.header.protocol not in ("http", "http1")
     )
     return "once" if alone else "packet"

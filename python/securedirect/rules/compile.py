@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
@@ -31,13 +31,17 @@ from securedirect.rules.model import (
     ByteTest,
     Content,
     Count,
+    Dataset,
     Field,
     FlowBits,
+    FlowInt,
+    FlowSize,
     FragBits,
     HeaderTest,
     IpOption,
     IsDataAt,
     Oddity,
+    PacketBytes,
     PacketTest,
     Pcre,
     Rule,
@@ -70,7 +74,13 @@ _PCRE_KEYS = {
 }
 
 
-_LIVE_TRACKS = {"source": "source", "both": "source", "destination": "all", "all": "all"}
+_LIVE_TRACKS = {
+    "source": "source",
+    "both": "source",
+    "destination": "all",
+    "flow": "flow",
+    "all": "all",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +129,7 @@ def judge(rule: Rule, service: RuleService | None = None) -> Verdict:
         foreign.append("about segments without payload, which carry no request")
     if foreign:
         return Verdict("not_applicable", "; ".join(foreign), header_reach)
-    stopped = list(rule.unsupported)
+    stopped = [*rule.unsupported, *filter(None, (_unknown(test) for test in rule.tests))]
     if header.action in ("activate", "dynamic", "rewrite"):
         stopped.append(f"action {header.action}")
     if is_packet(rule) and looks_into_requests(rule):
@@ -141,7 +151,7 @@ def is_address_list(rule: Rule) -> bool:
 
 def matches_everything(rule: Rule) -> bool:
     """True when nothing but the header decides: every request of the service matches."""
-    return not any(_asks(test) for test in rule.tests) and reach(rule.header).client_ports is None
+    return not any(asks(test) for test in rule.tests) and reach(rule.header).client_ports is None
 
 
 def _never(test: Test) -> str:
@@ -158,6 +168,19 @@ def _never(test: Test) -> str:
             return "fragments never reach a server"
         case StreamSize() if test.side != "client":
             return "stream_size measures what the server sends"
+        case HeaderTest(field="mss" | "wscale"):
+            return f"tcp.{test.field}: only the first segment says it, which carries no request"
+        case PacketBytes(of="ipv6"):
+            return "ipv6.hdr: the service has an IPv4 address"
+        case FlowSize() if test.field.endswith("to_client"):
+            return "it measures what the server sends"
+    return ""
+
+
+def _unknown(test: Test) -> str:
+    """What only captures show."""
+    if isinstance(test, FlowSize):
+        return "flow.age, flow.pkts, flow.bytes: not every packet of a connection is inspected"
     return ""
 
 
@@ -183,19 +206,30 @@ def _speaks(protocol: str, service: RuleService | None) -> bool:
     return protocol in vocabulary.TCP_PROTOCOLS - vocabulary.HTTP_SERVICES
 
 
-def _asks(test: Test) -> bool:
+def asks(test: Test) -> bool:
     """False for what only changes or counts."""
     match test:
         case Count():
             return False
         case FlowBits() | SourceBit():
             return test.command in ("isset", "isnotset")
+        case FlowInt():
+            return test.op not in ("+", "-", "=")
     return True
+
+
+def datasets_of(tests: Iterable[Test]) -> Iterator[Dataset]:
+    """Those among ``tests``, also inside others."""
+    for test in tests:
+        if isinstance(test, Dataset):
+            yield test
+        elif isinstance(test, Transformed | PacketBytes | Base64):
+            yield from datasets_of(test.tests)
 
 
 def sets_bits(rule: Rule) -> bool:
     """True when other rules may wait for what a match of this one changes."""
-    return any(isinstance(test, FlowBits | SourceBit) and not _asks(test) for test in rule.tests)
+    return any(isinstance(test, FlowBits | SourceBit | FlowInt) and not asks(test) for test in rule.tests)
 
 
 def looks_at_http(rule: Rule, ports: tuple[tuple[int, int], ...] | None) -> bool:
@@ -220,7 +254,7 @@ def is_packet(rule: Rule) -> bool:
         for test in rule.tests
         # TCP it is, whatever the protocol's number is compared with; what was sent streams know.
         if not (isinstance(test, HeaderTest) and test.field == "protocol")
-        and not isinstance(test, StreamSize)
+        and not isinstance(test, StreamSize | FlowSize)
     )
 
 
@@ -349,7 +383,7 @@ def _demands(rule: Rule, ports: tuple[tuple[int, int], ...] | None) -> dict[str,
         "dst_ports_negated": False,
         **_sender(rule),
         "options": (listed := options(rule)),
-        **({} if any(_asks(test) for test in rule.tests) and listed else {"every": True}),
+        **({} if any(asks(test) for test in rule.tests) and listed else {"every": True}),
     }
 
 
@@ -534,7 +568,21 @@ def _option(test: Test, capture: bool = False) -> dict[str, Any]:
             }
         case SourceBit():
             entry = {"kind": "xbits", "command": test.command, "name": test.name, "seconds": test.seconds}
-            return entry | ({"track": test.track} if test.track != "source" else {})
+            track = "source" if test.track == "both" and not capture else test.track
+            return entry | ({"track": track} if track != "source" else {})
+        case FlowInt():
+            return {"kind": "flowint", "name": test.name, "op": test.op, "value": test.value}
+        case Dataset():
+            command: Any = test.command
+            if command in ("<", ">", "=="):
+                command = {"reputation": {"op": command, "value": test.reputation}}
+            entry = {"kind": "dataset", "buffer": test.buffer, "name": test.name, "type": test.values}
+            return entry | {"command": command}
+        case PacketBytes():
+            inner_options = [_option(inner, capture) for inner in test.tests]
+            return {"kind": "packet_bytes", "of": test.of, "options": inner_options}
+        case FlowSize():
+            return {"kind": "flow_size", "field": test.field, "op": test.op, "value": test.value}
         case Count():
             return {
                 "kind": "count",
@@ -544,6 +592,7 @@ def _option(test: Test, capture: bool = False) -> dict[str, Any]:
                 # A service has one address: what is counted by it is counted for all.
                 "track": test.track if capture else _LIVE_TRACKS[test.track],
                 **({"unique": test.unique} if test.unique else {}),
+                **({"multiplier": test.multiplier} if test.multiplier else {}),
             }
         case TcpFlags():
             entry = {"kind": "flags", "set": test.letters, "mode": test.mode}

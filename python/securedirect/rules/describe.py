@@ -36,6 +36,16 @@ def _line(option: dict[str, Any]) -> str:
             return f"segment: payload {option['op']} {option['value']} bytes"
         case "stream_size":
             return f"connection: {option['side']} has sent {option['op']} {option['value']} bytes"
+        case "dataset":
+            return f"{buffer}: {_looked_up(option)}"
+        case "packet_bytes":
+            inner = "; ".join(_line({**one, "buffer": option["of"]}) for one in option["options"])
+            return f"segment: {inner}"
+        case "flow_size":
+            return f"connection: {option['field'].replace('_', ' ')} {option['op']} {option['value']}"
+        case "flowint":
+            what = "" if option["op"] in ("isset", "isnotset") else f" {option['value']}"
+            return f"connection: number {option['name']} {option['op']}{what}"
         case "flags":
             return f"segment: TCP flags {option['mode']} {option['set']}"
         case "ack" | "seq":
@@ -87,3 +97,11 @@ def _number(option: dict[str, Any]) -> str:
     where = "after the last match" if option["relative"] else "from the start"
     form = option.get("base") or option.get("endian", "big")
     return f"the number of {option['bytes']} bytes ({form}) {option['offset']} {where}"
+
+
+def _looked_up(option: dict[str, Any]) -> str:
+    match option["command"]:
+        case {"reputation": {"op": operator, "value": value}}:
+            return f"reputation in {option['name']} {operator} {value}"
+        case command:
+            return f"{command} in {option['name']}"

@@ -35,10 +35,10 @@ IDENTIFIER = re.compile(r"[A-Za-z_][\w.]*\Z")
 INTEGER = re.compile(r"[+-]?(?:0[xX][0-9A-Fa-f]+|\d+)\Z")
 
 
-_SIZE = re.compile(r"(<=|>=|<|>|!|=)?[ \t]*(\d+)\Z")
+_SIZE = re.compile(r"(<=|>=|<|>|!=?|=)?[ \t]*(\d+)\Z")
 
 
-_RANGE = re.compile(r"(\d+)[ \t]*(<>|<=>)[ \t]*(\d+)\Z")
+_RANGE = re.compile(r"(\d+)[ \t]*(<>|<=>|-)[ \t]*(\d+)\Z")
 
 
 DECODED = "base64_data"
@@ -124,6 +124,7 @@ class Reader:
         self.established: bool | None = None
         self.flow = False
         self.flow_start = False
+        self.http = False
         self.files = ""
         """The option that looks into files, as long as it is not known whose."""
 
@@ -210,7 +211,7 @@ def read_sizes(option: Option, text: str, *, inclusive: bool) -> list[tuple[Oper
             return [("<=", value)]
         case ">=":
             return [(">=", value)]
-        case "!":
+        case "!" | "!=":
             return [("!=", value)]
         case _:
             return [("=", value)]
@@ -261,6 +262,10 @@ def option_parts(option: Option) -> list[str]:
 def option_words(option: Option) -> dict[str, str]:
     pairs = (part.lower().partition(" ") for part in option_parts(option))
     return {key: value.strip(BLANKS) for key, _, value in pairs}
+
+
+PACKET_BYTES = "packet:"
+"""While a rule is read, bytes that only a packet has are a buffer of this name and what they are."""
 
 
 Handler = Callable[[Reader, Option], None]

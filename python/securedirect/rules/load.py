@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from securedirect.errors import ConfigError
+from securedirect.rules import datasets
 from securedirect.rules.addresses import describe_ranges
 from securedirect.rules.builtin import PREFIX, overridden
 from securedirect.rules.capture import Site, order, view
@@ -22,6 +23,7 @@ from securedirect.rules.compile import (
     NETWORKS,
     Status,
     compact,
+    datasets_of,
     list_entry,
     rule_document,
     sets_bits,
@@ -124,6 +126,8 @@ class _Loader:
         self.read = read
         self.captured: list[tuple[tuple[int, int, int], dict[str, Any]]] = []
         self.reputation: list[dict[str, Any]] = []
+        self.datasets: list[datasets.DataFile] = []
+        self.loaded_sets: list[dict[str, Any]] = []
         self.entries: list[RuleEntry] = []
         self.rules: list[DocumentRule] = []
         self.places: list[int] = []
@@ -148,6 +152,7 @@ class _Loader:
             self.places += [begin + rule.place for rule in outcome.rules]
             self.reputation += outcome.reputation
             self.captured += outcome.captured
+            self.datasets += [file.moved(begin) for file in outcome.datasets]
             self.used |= outcome.used
 
     def _context(self, classes: Mapping[str, Classification]) -> Hashable:
@@ -169,6 +174,7 @@ class _Loader:
 
     def report(self) -> RuleReport:
         """When all files are loaded."""
+        self.load_datasets()
         self.drop_waiting()
         self.ask_matcher()
         return RuleReport(
@@ -179,6 +185,15 @@ class _Loader:
             len(self.captured),
             self.reputation,
         )
+
+    def load_datasets(self) -> None:
+        """Read the files that rules name. Rules whose file cannot be read become unsupported."""
+        self.loaded_sets, wrong = datasets.read(self.datasets)
+        if wrong:
+            lost = {(self.entries[place].sid, self.entries[place].line) for place in wrong}
+            self.captured = [one for one in self.captured if (one[1]["sid"], one[1]["line"]) not in lost]
+            kept = {place: index for index, place in enumerate(self.places)}
+            self._drop({kept[place]: why for place, why in wrong.items() if place in kept}, "unsupported")
 
     def drop_waiting(self) -> None:
         """Take out rules that wait for a bit which no loaded rule sets: they could never match."""
@@ -241,6 +256,8 @@ class _Loader:
             head["service"] = asdict(self.service)
         if builtin := overridden(*self.policy.overrides):
             head["builtin"] = builtin
+        if self.loaded_sets:
+            head["datasets"] = self.loaded_sets
         return head
 
     def unused_overrides(self) -> tuple[str, ...]:
@@ -278,6 +295,7 @@ class _Judging:
             return
         if self.loader.site is not None:
             self._capture(unit, known, judged, "")
+            self._datasets(known.rule)
         self.outcome.entries.append(self._entry(unit, judged.status, judged.reason, http=judged.http))
 
     def _again(self, unit: Unit) -> Rule:
@@ -290,6 +308,7 @@ class _Judging:
         rule, document, reason, ports = known.rule, judged.document, judged.reason, judged.ports
         assert rule is not None and document is not None
         outcome, loader = self.outcome, self.loader
+        self._datasets(rule)
         classification = self.classes.get(rule.classtype)
         decision = self._decide(known, rule, judged, classification)
         action = decision.action
@@ -312,6 +331,18 @@ class _Judging:
         if loader.site is not None and (action != "off" or rule.noalert):  # who is not told acts all the same
             self._capture(unit, known, judged, action, decision.standing)
         outcome.entries.append(self._entry(unit, "loaded", reason, decision, http=judged.http))
+
+    def _datasets(self, rule: Rule | None) -> None:
+        """Note what files the rule whose entry comes next names."""
+        for test in datasets_of(rule.tests if rule else ()):
+            if test.file:
+                path = self.path.parent / test.file
+                values = test.values or "string"
+                reputation = test.command in ("<", ">", "==")
+                place = len(self.outcome.entries)
+                self.outcome.datasets.append(
+                    datasets.DataFile(place, test.name, values, path, not test.state, reputation)
+                )
 
     def _capture(
         self,

@@ -84,9 +84,14 @@ class ParsedRule:
 
 
 Operator = Literal["=", "<", ">", "<=", ">=", "!="]
-HeaderField = Literal["ttl", "tos", "id", "protocol", "fragoffset", "window"]
-CountKind = Literal["threshold", "both", "filter", "limit"]
-Track = Literal["source", "destination", "both", "all"]
+HeaderField = Literal["ttl", "tos", "id", "protocol", "fragoffset", "window", "mss", "wscale"]
+FlowField = Literal[
+    "age", "packets", "packets_to_server", "packets_to_client", "bytes", "bytes_to_server", "bytes_to_client"
+]
+PacketBytesOf = Literal["tcp", "ipv4", "ipv6", "source", "destination"]
+DatasetCommand = Literal["isset", "isnotset", "set", "unset", "<", ">", "=="]
+CountKind = Literal["threshold", "both", "filter", "limit", "backoff"]
+Track = Literal["source", "destination", "both", "flow", "all"]
 Side = Literal["", "client", "server"]
 
 Number = int | str
@@ -221,6 +226,39 @@ class StreamSize:
 
 
 @dataclass(frozen=True, slots=True)
+class FlowSize:
+    """What the connection has had so far: seconds, packets, bytes of packets."""
+
+    field: FlowField
+    op: Operator
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class PacketBytes:
+    """``tests`` hold for a header of the packet, or for one of its addresses."""
+
+    of: PacketBytesOf
+    tests: tuple[Test, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The buffer's value is in the set ``name``, or not; "set" and "unset" change that, and hold if they do.
+    "<", ">", "==": the ``reputation`` that it has there. ``values``: the set's type, empty when another rule
+    says it. ``file``: what the set is loaded from; ``state``: it need not be there.
+    """
+
+    buffer: str
+    name: str
+    values: str
+    command: DatasetCommand
+    reputation: int = 0
+    file: str = ""
+    state: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """A number in a buffer: ``size`` bytes at ``offset`` (``relative``: from the last match). ``base`` "dec",
     "hex" or "oct": it is text. ``bitmask`` is applied to it.
@@ -322,14 +360,26 @@ class SourceBit:
     command: str
     name: str
     seconds: int = 0
-    track: Literal["source", "destination"] = "source"
+    track: Literal["source", "destination", "both"] = "source"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowInt:
+    """A number of the connection: ``op`` + - = change it, < > <= >= == != isset isnotset ask for it.
+    ``value``: a number, or the name of another one of the connection.
+    """
+
+    name: str
+    op: str
+    value: Number = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
     """``how`` "threshold": each ``count``-th match in ``seconds``; "both": the ``count``-th, once; "filter":
-    each after ``count``; "limit": how many are told, which is no part of the match. ``track``: whose matches
-    are counted together. ``unique``: only those with a port that has not been counted.
+    each after ``count``; "limit": how many are told, which is no part of the match; "backoff": the
+    ``count``-th, then the one that completes ``multiplier`` times as many, and so on. ``track``: whose
+    matches are counted together. ``unique``: only those with a port that has not been counted.
     """
 
     how: CountKind
@@ -337,19 +387,22 @@ class Count:
     seconds: int
     track: Track
     unique: Literal["", "source", "destination"] = ""
+    multiplier: int = 0
 
 
-BufferTest = Content | Pcre | Size | IsDataAt
-PacketTest = TcpFlags | TcpNumber | HeaderTest | FragBits | IpOption | SameIp | StreamSize
+BufferTest = Content | Pcre | Size | IsDataAt | Dataset
+PacketTest = (
+    TcpFlags | TcpNumber | HeaderTest | FragBits | IpOption | SameIp | StreamSize | FlowSize | PacketBytes
+)
 ByteOption = ByteTest | ByteJump | ByteExtract
-StateTest = FlowBits | SourceBit | Count
+StateTest = FlowBits | SourceBit | FlowInt | Count
 Test = BufferTest | PacketTest | ByteOption | Base64 | Transformed | Absent | Oddity | StateTest
 
 
 def buffer_of(test: Test) -> str:
     """The buffer that a test looks into, empty for one that looks into none."""
     match test:
-        case Content() | Pcre() | Size() | IsDataAt() | Base64() | Transformed() | Absent():
+        case Content() | Pcre() | Size() | IsDataAt() | Base64() | Transformed() | Absent() | Dataset():
             return "" if isinstance(test, Size) and test.kind == "dsize" else test.buffer
         case ByteTest() | ByteJump() | ByteExtract():
             return test.field.buffer
@@ -364,7 +417,7 @@ class Rule:
     ``segments``: it asks for single segments instead of the stream (flow:no_stream), ``stream_only``: for the
     stream alone. ``flow``: it has a flow option; ``side``: whose packets it looks at, empty for both;
     ``established``: whether the connection stands, None when it does not matter. ``flow_start``: only about
-    its first packet. ``services``: that the rule
+    its first packet. ``http``: about connections with HTTP alone. ``services``: that the rule
     names (Snort). ``foreign``: why the rule cannot concern requests, empty when it can.
     """
 
@@ -386,6 +439,7 @@ class Rule:
     side: Side = ""
     established: bool | None = None
     flow_start: bool = False
+    http: bool = False
     services: tuple[str, ...] = ()
     unsupported: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()

@@ -21,6 +21,9 @@ from securedirect.rules.model import (
     Count,
     CountKind,
     FlowBits,
+    FlowField,
+    FlowInt,
+    FlowSize,
     FragBits,
     HeaderField,
     HeaderTest,
@@ -48,7 +51,26 @@ _FIELDS: dict[str, HeaderField] = {
     "fragoffset": "fragoffset",
     "window": "window",
     "tcp.window": "window",
+    "tcp.mss": "mss",
+    "tcp.wscale": "wscale",
 }
+_FLOW_FIELDS: dict[str, FlowField] = {
+    "flow.age": "age",
+    "flow.pkts_toserver": "packets_to_server",
+    "flow.pkts_toclient": "packets_to_client",
+    "flow.bytes_toserver": "bytes_to_server",
+    "flow.bytes_toclient": "bytes_to_client",
+}
+_FLOW_SIDES: dict[tuple[str, str], FlowField] = {
+    ("flow.pkts", "toserver"): "packets_to_server",
+    ("flow.pkts", "toclient"): "packets_to_client",
+    ("flow.pkts", "either"): "packets",
+    ("flow.bytes", "toserver"): "bytes_to_server",
+    ("flow.bytes", "toclient"): "bytes_to_client",
+    ("flow.bytes", "either"): "bytes",
+}
+_INT_NAME = re.compile(r"[A-Za-z][\w./]+\Z")
+_INT_OPERATORS = frozenset("+ - = < > <= >= == !=".split())
 _IP_OPTIONS = {
     "rr": 7,
     "eol": 0,
@@ -66,6 +88,7 @@ _TRACKS: dict[str, Track] = {
     "by_src": "source",
     "by_dst": "destination",
     "by_both": "both",
+    "by_flow": "flow",
     "by_rule": "all",
 }
 _FLAGS = re.compile(
@@ -93,12 +116,42 @@ def _header(reader: Reader, option: Option) -> None:
     """ttl, tos, id, window, fragoffset: one number or a range of them."""
     field = _FIELDS[option.name]
     text = option_text(option).lower().replace(" ", "").removesuffix(",relative")
-    if (found := _SPAN.match(text)) is not None:  # Snort: 3-5, -5, 3-
+    if reader.dialect != "suricata" and (found := _SPAN.match(text)) is not None:  # Snort: 3-5, -5, 3-
         low, high = int(found[1] or 0), int(found[2] or _WORD)
         reader.tests += [HeaderTest(field, ">=", low), HeaderTest(field, "<=", high)]
         return
     for operator, value in read_sizes(option, text, inclusive=reader.dialect == "snort2"):
         reader.tests.append(HeaderTest(field, operator, value))
+
+
+def _flow_size(reader: Reader, option: Option) -> None:
+    field, text = _FLOW_FIELDS.get(option.name), option_text(option)
+    if field is None:
+        side, comma, text = text.partition(",")
+        field = _FLOW_SIDES.get((option.name, side.strip(BLANKS).lower()))
+        if field is None or not comma:
+            hint = f"{option.name}:toserver,>10;"
+            fail(option.value_at, f"{option.name} needs toserver, toclient or either and a number", hint)
+    for operator, value in read_sizes(option, text.strip(BLANKS), inclusive=False):
+        reader.tests.append(FlowSize(field, operator, min(value, _WORD)))
+
+
+def _flowint(reader: Reader, option: Option) -> None:
+    name, *rest = option_parts(option)
+    operator = {"notset": "isnotset"}.get(rest[0].lower(), rest[0].lower()) if rest else ""
+    if not _INT_NAME.match(name) or not (
+        (operator in ("isset", "isnotset") and len(rest) == 1)
+        or (operator in _INT_OPERATORS and len(rest) == 2)
+    ):
+        hint = "flowint:name,+,1; or flowint:name,isset; (a name has two letters or more)"
+        fail(option.value_at, "flowint needs a name, an operator and a value", hint)
+    operand: int | str = 0
+    if len(rest) == 2:
+        number = INTEGER.match(rest[1])
+        if not number and not _INT_NAME.match(rest[1]):
+            fail(option.value_at, f"flowint: {rest[1]!r} is neither a number nor a name", "flowint:name,>,5;")
+        operand = read_number(option, rest[1], 0, _WORD) if number else rest[1]
+    reader.tests.append(FlowInt(name, operator, operand))
 
 
 def _ip_proto(reader: Reader, option: Option) -> None:
@@ -226,7 +279,7 @@ def _xbits(reader: Reader, option: Option) -> None:
         hint = "xbits:set,name,track ip_src,expire 60;"
         fail(option.value_at, f"{option.name} needs a command and a name", hint)
     seconds = 30 if option.name == "xbits" else 300
-    track: Literal["source", "destination"] = "source"
+    track: Literal["source", "destination", "both"] = "source"
     for part in parts[2:]:
         word, _, value = part.lower().partition(" ")
         if word == "expire":
@@ -235,9 +288,10 @@ def _xbits(reader: Reader, option: Option) -> None:
             seconds = int(word)
         elif (word, value.strip()) in (("track", "ip_dst"), ("dst", "")):
             track = "destination"
+        elif (word, value.strip()) == ("track", "ip_pair"):
+            track = "both"
         elif (word, value.strip()) not in (
             ("track", "ip_src"),
-            ("track", "ip_pair"),
             ("src", ""),
             ("both", ""),
         ):
@@ -269,7 +323,11 @@ def _threshold(reader: Reader, option: Option) -> None:
         case "limit" | "threshold" | "both":
             _count(reader, option, words, cast(CountKind, kind))
         case "backoff":
-            reader.unsupported["threshold:type backoff"] = None
+            if words.get("track") != "by_flow":
+                fail(option.value_at, "threshold of type backoff tracks by_flow", "track by_flow")
+            count = read_number(option, words.get("count", ""), 1, _WORD)
+            multiplier = read_number(option, words.get("multiplier", ""), 1, _WORD)
+            reader.tests.append(Count("backoff", count, 0x7FFFFFFF, "flow", multiplier=multiplier))
         case _:
             fail(
                 option.value_at,
@@ -287,9 +345,12 @@ def _noalert(reader: Reader, option: Option) -> None:
 
 
 def _app_layer_protocol(reader: Reader, option: Option) -> None:
+    """Of other protocols than HTTP nothing is known, but that HTTP is none of them."""
     value = option_text(option).lower()
-    if value.split(",")[0] not in ("http", "http1"):
+    name = value.split(",")[0]
+    if (name.removeprefix("!") in ("http", "http1")) == name.startswith("!"):
         reader.foreign[f"app-layer-protocol:{value}"] = None
+    reader.http = True
 
 
 HANDLERS: dict[str, Handler] = {
@@ -305,6 +366,8 @@ HANDLERS: dict[str, Handler] = {
     "xbits": _xbits,
     "hostbits": _xbits,
     "stream_size": _stream_size,
+    **dict.fromkeys((*_FLOW_FIELDS, "flow.pkts", "flow.bytes"), _flow_size),
+    "flowint": _flowint,
     "ip_proto": _ip_proto,
     "sameip": _sameip,
     "fragbits": _fragbits,

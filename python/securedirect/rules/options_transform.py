@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from securedirect.rules import options_content, vocabulary
 from securedirect.rules.draft import (
+    PACKET_BYTES,
     TRANSFORMED,
     Handler,
     Reader,
@@ -29,8 +30,8 @@ def _add(reader: Reader, option: Option, step: TransformStep) -> None:
             reader.unsupported[f"{option.name} that follows no buffer"] = None
         return  # a buffer of another protocol
     buffer, _, number = reader.sticky.partition(TRANSFORMED)
-    if buffer == "raw":
-        reader.unsupported[f"{option.name} of raw bytes"] = None
+    if buffer == "raw" or buffer.startswith(PACKET_BYTES):
+        reader.unsupported[f"{option.name} of bytes of a packet"] = None
         return
     steps = (*(reader.transforms[int(number)] if number else ()), step)
     if buffer == "http_client_body" and [one.name for one in steps] == ["url_decode"]:

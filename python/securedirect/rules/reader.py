@@ -5,7 +5,7 @@ A wrong value is a ``ConfigError`` (column = offset + 1); an option that this ve
 that concerns traffic SecureDirect never sees, is noted in the rule. Syntax that has only one meaning is
 taken in every dialect (``http.uri`` in a Snort file); what means different things is read as the dialect
 says. The options themselves: ``options_content``, ``options_transform``, ``options_bytes``,
-``options_request``, ``options_state``.
+``options_request``, ``options_state``, ``options_data``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import cast
 from securedirect.rules import (
     options_bytes,
     options_content,
+    options_data,
     options_request,
     options_state,
     options_transform,
@@ -26,6 +27,7 @@ from securedirect.rules import (
 from securedirect.rules.draft import (
     BLANKS,
     DECODED,
+    PACKET_BYTES,
     TRANSFORMED,
     Draft,
     Handler,
@@ -41,9 +43,12 @@ from securedirect.rules.model import (
     ByteJump,
     ByteTest,
     Content,
+    Dataset,
     Dialect,
     IsDataAt,
     Option,
+    PacketBytes,
+    PacketBytesOf,
     ParsedRule,
     Pcre,
     Rule,
@@ -79,6 +84,8 @@ def read_rule(parsed: ParsedRule, dialect: Dialect) -> Rule:
     tests = _nested([test.freeze() if isinstance(test, Draft) else test for test in reader.tests])
     if reader.transforms:
         tests = _transformed(reader, tests)
+    if any(buffer_of(test).startswith(PACKET_BYTES) for test in tests):
+        tests = _of_packets(tests)
     return Rule(
         header=parsed.header,
         dialect=dialect,
@@ -98,6 +105,7 @@ def read_rule(parsed: ParsedRule, dialect: Dialect) -> Rule:
         side=reader.side,
         established=reader.established,
         flow_start=reader.flow_start,
+        http=reader.http,
         services=tuple(dict.fromkeys(reader.services)),
         unsupported=tuple(reader.unsupported),
         foreign=tuple(reader.foreign),
@@ -125,7 +133,7 @@ def _looking_into(test: Test, buffer: str) -> Test:
     match test:
         case ByteTest() | ByteJump() | ByteExtract():
             return replace(test, field=replace(test.field, buffer=buffer))
-        case Content() | Pcre() | Size() | IsDataAt() | Base64():
+        case Content() | Pcre() | Size() | IsDataAt() | Base64() | Dataset():
             return replace(test, buffer=buffer)
         case _:
             return test
@@ -150,6 +158,20 @@ def _transformed(reader: Reader, tests: tuple[Test, ...]) -> tuple[Test, ...]:
         else:
             made.append(one)
     return tuple(made)
+
+
+def _of_packets(tests: tuple[Test, ...]) -> tuple[Test, ...]:
+    """What looks into one header is one test."""
+    inner: dict[str, list[Test]] = {}
+    for test in tests:
+        buffer = buffer_of(test)
+        if buffer.startswith(PACKET_BYTES):
+            inner.setdefault(buffer, []).append(_looking_into(test, "raw"))
+    made = [
+        PacketBytes(cast(PacketBytesOf, name.removeprefix(PACKET_BYTES)), tuple(found))
+        for name, found in inner.items()
+    ]
+    return (*(test for test in tests if not buffer_of(test).startswith(PACKET_BYTES)), *made)
 
 
 def _msg(reader: Reader, option: Option) -> None:
@@ -221,6 +243,7 @@ HANDLERS: dict[str, Handler] = {
     **options_request.HANDLERS,
     **options_state.HANDLERS,
     **options_transform.HANDLERS,
+    **options_data.HANDLERS,
     "msg": _msg,
     "sid": _sid,
     "gid": _gid,

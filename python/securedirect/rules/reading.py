@@ -29,6 +29,7 @@ from securedirect.rules.compile import (
     looks_at_http,
     matches_everything,
 )
+from securedirect.rules.datasets import DataFile
 from securedirect.rules.dialect import SAMPLE, Signs, guess_dialect, signs
 from securedirect.rules.lexer import RuleText, as_text, rule_texts
 from securedirect.rules.model import Dialect, ParsedRule, Rule, RuleService
@@ -139,6 +140,7 @@ class Outcome:
     """Keys of overrides that met a rule."""
     captured: list[tuple[tuple[int, int, int], dict[str, Any]]] = field(default_factory=list)
     """Entries of the document for captures, with what they are sorted by."""
+    datasets: list[DataFile] = field(default_factory=list)
 
     def at(self, line: int) -> Outcome:
         """Where the block begins on another line."""
@@ -152,6 +154,7 @@ class Outcome:
             [_moved(one, by) for one in self.reputation],
             self.used,
             [(key, _moved(one, by)) for key, one in self.captured],
+            self.datasets,
         )
 
 

@@ -60,6 +60,11 @@ STICKY = {
     "file_data": "http_file_data",
     "pkt_data": "raw",
     "raw_data": "raw",
+    "tcp.hdr": "packet:tcp",
+    "ipv4.hdr": "packet:ipv4",
+    "ipv6.hdr": "packet:ipv6",
+    "ip.src": "packet:source",
+    "ip.dst": "packet:destination",
 }
 """Every dialect that knows the name: what follows looks into this buffer."""
 
@@ -131,7 +136,7 @@ IGNORED = frozenset(
 UNSUPPORTED = {
     **dict.fromkeys(
         """
-    geoip iprep tcp.mss tcp.hdr ipv4.hdr ipv6.hdr tcp.wscale
+    geoip iprep
     """.split(),
         "IP and TCP header tests",
     ),
@@ -139,12 +144,12 @@ UNSUPPORTED = {
     **dict.fromkeys("domain tld luaxform gunzip zlib_deflate subslice".split(), "transformations"),
     **dict.fromkeys(
         """
-    flowint dataset datarep lua luajit
+    lua luajit flowvar pktvar
     """.split(),
         "state",
     ),
     **dict.fromkeys(
-        "flow.age flow.pkts flow.bytes flow.elephant entropy frame".split(),
+        "flow.elephant entropy frame".split(),
         "flow and buffer properties",
     ),
     **dict.fromkeys(
@@ -223,7 +228,9 @@ ONLY_IN: dict[str, frozenset[str]] = {
     noalert startswith endswith bsize xbits hostbits url_decode to_lowercase to_uppercase dotprefix
     strip_whitespace compress_whitespace to_md5 to_sha1 to_sha256 pcrexform xor header_lowercase
     strip_pseudo_headers from_base64 app-layer-protocol tcp.flags tcp.ack tcp.seq
-    tcp.window absent app-layer-event requires filename fileext filesize
+    tcp.window absent app-layer-event requires filename fileext filesize tcp.mss tcp.wscale flowint
+    dataset datarep flow.age flow.pkts flow.pkts_toserver flow.pkts_toclient flow.bytes
+    flow.bytes_toserver flow.bytes_toclient
     """.split(),
         _SURICATA,
     ),

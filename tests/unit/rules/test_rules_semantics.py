@@ -291,7 +291,15 @@ SEGMENTS = [
     (ALL, "id:!0;", [{"kind": "header", "field": "id", "op": "!=", "value": 0}]),
     (ALL, "window:1024;", [{"kind": "header", "field": "window", "op": "=", "value": 1024}]),
     (
-        ALL,
+        ("suricata",),
+        "ttl:3-5;",
+        [
+            {"kind": "header", "field": "ttl", "op": ">", "value": 3},
+            {"kind": "header", "field": "ttl", "op": "<", "value": 5},
+        ],
+    ),
+    (
+        ("snort2", "snort3"),
         "ttl:3-5;",
         [
             {"kind": "header", "field": "ttl", "op": ">=", "value": 3},
@@ -359,8 +367,8 @@ NOT_LOADED = [
     (ALL, 'content:"x"; stream_size:server,>,3;', "not_applicable", "what the server sends"),
     (ALL, 'content:"x"; ip_proto:47;', "not_applicable", "another protocol than TCP"),
     (ALL, 'content:"x"; sameip;', "not_applicable", "sameip"),
-    (ALL, 'content:"x"; threshold:type backoff;', "unsupported", "backoff"),
-    (ALL, 'content:"x"; threshold:type both,track by_flow,count 2,seconds 9;', "unsupported", "by_flow"),
+    (ALL, 'content:"x"; threshold:type backoff,track by_src,count 2,multiplier 3;', "broken", "by_flow"),
+    (ALL, 'content:"x"; threshold:type both,track by_port,count 2,seconds 9;', "unsupported", "by_port"),
     (ALL, 'content:"x"; byte_test:1,>;', "broken", "byte_test needs"),
     (ALL, 'content:"x"; byte_jump:4;', "broken", "byte_jump needs"),
     (ALL, 'content:"x"; byte_extract:4,0;', "broken", "byte_extract needs"),
@@ -375,7 +383,7 @@ NOT_LOADED = [
     (("suricata",), 'http.host; tld; content:".x";', "unsupported", "tld"),
     (("suricata",), 'http.host; content:"a"; dotprefix; content:"x";', "unsupported", "follows no buffer"),
     (("suricata",), 'http.host; xor:"0g"; content:"x";', "broken", "no key in hexadecimal"),
-    (("suricata",), 'pkt_data; to_md5; content:"x";', "unsupported", "to_md5 of raw bytes"),
+    (("suricata",), 'pkt_data; to_md5; content:"x";', "unsupported", "to_md5 of bytes of a packet"),
     (("snort3",), 'http_header:field x-own; content:"x";', "unsupported", "http_header:field x-own"),
     (("snort2",), 'pcre:"/x/UR";', "broken", "exclude each other"),
 ]

@@ -47,6 +47,7 @@ impl Core {
             src_port: c.template.client_port(),
             dst_port: self.config.services[c.service].port,
             ip: &header[..packet::IP],
+            tcp: &header[packet::IP..],
             ..PacketFacts::default()
         }
     }

@@ -39,6 +39,8 @@ pub struct Tcp<'a> {
     pub offered: u8,
     /// TCP Fast Open: data on a SYN is meant for the application.
     pub fast_open: bool,
+    /// With its options.
+    pub header: &'a [u8],
     pub payload: &'a [u8],
 }
 
@@ -236,6 +238,7 @@ pub fn tcp<'a>(packet: &Packet<'a>) -> Result<(Tcp<'a>, bool), &'static str> {
         timestamps: None,
         offered: 0,
         fast_open: false,
+        header: &segment[..header],
         payload: &segment[header..],
     };
     let mut options = &segment[20..header];

@@ -14,7 +14,8 @@ use sd_engine::event::Http;
 use sd_engine::packet::{ACK, FIN, RST, SYN};
 use sd_rules::View;
 use sd_rules::{
-    number, Action, Limits, Match, PacketFacts, RuleId, RuleSet, RuleState, Scratch, Segment, Step, Transaction, Unit,
+    number, Action, FlowFacts, Limits, Match, PacketFacts, RuleId, RuleSet, RuleState, Scratch, Segment, Step,
+    Transaction, Unit,
 };
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -26,7 +27,8 @@ const TAIL: usize = 4096;
 const FLOWS_MAX: usize = 65_536;
 const MEMORY_MAX: usize = 256 << 20;
 /// A connection without a packet for so long is over.
-const IDLE: u64 = 240_000_000_000;
+const IDLE: u64 = 240 * SECOND;
+const SECOND: u64 = 1_000_000_000;
 /// Methods that begin a request, whatever the port.
 const METHODS: &[&[u8]] = &[
     b"GET",
@@ -85,7 +87,9 @@ struct Flow {
     id: u64,
     client: Option<End>,
     server: Option<End>,
+    begun: u64,
     seen: u64,
+    had: FlowFacts,
     /// A packet of the client, of the server, was there.
     met: [bool; 2],
     tcp: Session,
@@ -156,6 +160,8 @@ pub struct Judge {
     now: u64,
     memory: usize,
     packet: u64,
+    /// Of the packet as captured.
+    length: usize,
     pub alerts: Vec<Alert>,
 }
 
@@ -174,13 +180,15 @@ impl Judge {
             now: 0,
             memory: 0,
             packet: 0,
+            length: 0,
             alerts: Vec::new(),
         }
     }
 
-    /// The capture's next packet, `number` from 1, and when it came.
-    pub fn at(&mut self, number: u64, now: u64) {
+    /// The capture's next packet, `number` from 1, when it came and how long it is.
+    pub fn at(&mut self, number: u64, now: u64, length: usize) {
         self.packet = number;
+        self.length = length;
         self.now = self.now.max(now);
         self.state.set_time(self.now / 1_000_000);
     }
@@ -209,6 +217,7 @@ impl Judge {
         let mut flow = self.take(key, ends);
         let client = flow.client == Some(ends.0);
         let first = !std::mem::replace(&mut flow.met[usize::from(!client)], true);
+        flow.count(client, self.length);
         if !flow.over {
             flow.tcp.established = flow.met == [true; 2];
             let unit = Unit::Packet { first, added: false };
@@ -237,6 +246,7 @@ impl Judge {
         let mut flow = self.take(key, ends_of_flow);
         let client = flow.client == Some(ends.0);
         let first = !std::mem::replace(&mut flow.met[usize::from(!client)], true);
+        flow.count(client, self.length);
         if flow.over {
             self.flows.insert(key, flow);
             return;
@@ -250,6 +260,7 @@ impl Judge {
             src_port: ends.0 .1,
             dst_port: ends.1 .1,
             ip: packet.header,
+            tcp: tcp.header,
             ..PacketFacts::default()
         };
         self.segment = (client && self.rules.asks_for_segments()).then(|| Segment::of(&facts));
@@ -292,6 +303,7 @@ impl Judge {
             self.flow_number += 1;
             flow.id = flow_id(self.flow_number, client, server);
             (flow.client, flow.server) = (Some(client), Some(server));
+            flow.begun = self.now;
             flow.requests.transaction.set_source(&self.state, number(client.0));
             if self.ports.contains(&server.1) {
                 flow.requests.http = Some(true);
@@ -299,6 +311,7 @@ impl Judge {
         }
         self.memory = self.memory.saturating_sub(flow.memory());
         flow.seen = self.now;
+        flow.had.age = (flow.seen / SECOND).saturating_sub(flow.begun / SECOND);
         flow
     }
 
@@ -459,14 +472,7 @@ impl Judge {
     }
 
     /// Of it so many bytes.
-    fn inspect_first(
-        &mut self,
-        flow: &mut Flow,
-        ends: (End, End),
-        side: usize,
-        length: usize,
-        found: &mut Vec<Found>,
-    ) {
+    fn inspect_first(&mut self, flow: &mut Flow, ends: (End, End), side: usize, length: usize, found: &mut Vec<Found>) {
         let mut chunk = std::mem::take(&mut flow.tcp.chunks[side]);
         let later = chunk.bytes.split_off(length.min(chunk.bytes.len()));
         if !chunk.bytes.is_empty() && !flow.over {
@@ -586,6 +592,7 @@ impl Judge {
             sent: flow.tcp.sizes.into(),
             segment: self.segment,
             view: Some(view),
+            flow: flow.had,
             ..Limits::default()
         }
     }
@@ -601,7 +608,7 @@ impl Judge {
         facts: PacketFacts<'_>,
     ) -> Vec<Found> {
         let view = view(flow, protocol, ends, client, unit, flow.tcp.established);
-        let facts = PacketFacts { view: Some(&view), sent: flow.tcp.sizes.into(), ..facts };
+        let facts = PacketFacts { view: Some(&view), sent: flow.tcp.sizes.into(), flow: flow.had, ..facts };
         self.matches.clear();
         flow.requests.transaction.judge_packet(&self.rules, &mut self.scratch, &facts, &mut self.matches);
         let stream = unit == Unit::Stream;
@@ -676,6 +683,11 @@ impl Requests {
 }
 
 impl Flow {
+    fn count(&mut self, client: bool, length: usize) {
+        self.had.packets[usize::from(!client)] += 1;
+        self.had.bytes[usize::from(!client)] += length as u64;
+    }
+
     fn memory(&self) -> usize {
         let halves: usize = self.tcp.halves.iter().map(Half::memory).sum();
         let chunks: usize = self.tcp.chunks.iter().map(|chunk| chunk.bytes.len() + chunk.tail.len()).sum();

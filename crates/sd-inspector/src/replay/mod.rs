@@ -229,7 +229,7 @@ impl Replay<'_> {
     fn packet(&mut self, at: u64, link: u32, record: &[u8]) {
         self.summary.packets += 1;
         self.pass_time(at);
-        self.judge.at(self.summary.packets, at);
+        self.judge.at(self.summary.packets, at, record.len());
         match decode::network(link, record) {
             Some(ip) => self.ip(ip, 0),
             None => self.skip("not_ip"),

@@ -217,6 +217,7 @@ impl Transaction {
         let state_of = |candidate: &Candidate| rules.rules[candidate.rule as usize].state.as_ref();
         waiting.sort_by_key(|index| !state_of(&candidates[*index as usize]).is_some_and(|state| state.sets()));
         let peer = Peer {
+            flow: self.flow_bits.id(),
             state: self.source.as_ref().map(|(state, _)| &**state),
             source: self.source.as_ref().map_or(0, |(_, address)| *address),
             destination: limits.view.map_or(0, |view| number(view.destination)),
@@ -466,7 +467,7 @@ fn sent_so(rule: &Rule, limits: &Limits) -> bool {
     rule.tests.is_empty() || {
         let facts = limits.segment.as_ref().map(Segment::facts);
         let known = facts.is_some();
-        let facts = PacketFacts { sent: limits.sent, ..facts.unwrap_or_default() };
+        let facts = PacketFacts { sent: limits.sent, flow: limits.flow, ..facts.unwrap_or_default() };
         rule.tests.iter().all(|test| (known || test.is_of_connection()) && test.holds(&facts))
     }
 }

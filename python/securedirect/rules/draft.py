@@ -29,7 +29,7 @@ BLANKS = " \t\r\n\f\v"
 _QUOTED = re.compile(r'(!?)[ \t\r\n]*"((?:[^"\\]++|\\.)*+)"[ \t\r\n]*', re.DOTALL)
 
 
-IDENTIFIER = re.compile(r"[A-Za-z_][\w.]*\Z")
+IDENTIFIER = re.compile(r"\w[\w.-]*\Z")
 
 
 INTEGER = re.compile(r"[+-]?(?:0[xX][0-9A-Fa-f]+|\d+)\Z")
@@ -106,6 +106,8 @@ class Reader:
         self.before = ""
         """The option in front of the one that is read."""
         self.transforms: list[tuple[TransformStep, ...]] = []
+        self.names: set[str] = set()
+        """Of numbers that options before this one take from the request."""
         self.sid = 0
         self.gid = 1
         self.rev = 0
@@ -155,8 +157,15 @@ def read_number(option: Option, text: str, low: int, high: int) -> int:
 
 def read_number_or_name(reader: Reader, option: Option, text: str, low: int, high: int) -> Number:
     """A number, or the name of one that an option before this one takes from the request."""
-    if IDENTIFIER.match(text) and any(o.name in ("byte_extract", "byte_math") for o in reader.options):
+    if reader.names and text.lower() in reader.names:
         return text.lower()
+    taken = any(one.name in ("byte_extract", "byte_math") for one in reader.options)
+    if taken and IDENTIFIER.match(text) and not INTEGER.match(text):
+        fail(
+            option.value_at,
+            f"{option.name}: {text!r} has no value yet",
+            "byte_extract or byte_math before it gives it one",
+        )
     return read_number(option, text, low, high)
 
 

@@ -40,7 +40,7 @@ class _Arguments:
             if word == "endian":
                 word, value = value.strip(), ""
             if word == "dce":
-                reader.unsupported[f"{option.name} with dce"] = None
+                reader.foreign[f"{option.name} of DCE/RPC"] = None
             elif word not in f"relative big little string dec hex oct bitmask {known}".split():
                 fail(
                     option.value_at,
@@ -99,7 +99,7 @@ def _byte_jump(reader: Reader, option: Option) -> None:
 
 def _byte_extract(reader: Reader, option: Option) -> None:
     parts = option_parts(option)
-    if len(parts) < 3 or not IDENTIFIER.match(parts[2]):
+    if len(parts) < 3 or not IDENTIFIER.match(parts[2]) or parts[2].isdigit():
         fail(
             option.value_at,
             "byte_extract needs bytes, offset and a name",
@@ -109,6 +109,7 @@ def _byte_extract(reader: Reader, option: Option) -> None:
     field = arguments.field(parts[0], parts[1])
     align = arguments.number("align", 4) if "align" in arguments.words else 0
     reader.tests.append(ByteExtract(field, parts[2].lower(), arguments.number("multiplier", 1), align))
+    reader.names.add(parts[2].lower())
 
 
 def _byte_math(reader: Reader, option: Option) -> None:
@@ -131,6 +132,7 @@ def _byte_math(reader: Reader, option: Option) -> None:
     field = _Arguments(reader, option, rest, "").field(named["bytes"], named.get("offset", "0"))
     operand = read_number_or_name(reader, option, named["rvalue"], 0, 0xFFFFFFFF)
     reader.tests.append(ByteExtract(field, name.lower(), operator=operator, operand=operand))
+    reader.names.add(name.lower())
 
 
 def _base64_decode(reader: Reader, option: Option) -> None:

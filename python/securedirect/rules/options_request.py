@@ -83,7 +83,11 @@ def whose_files(reader: Reader, header: Header) -> None:
 
 def _filename(reader: Reader, option: Option) -> None:
     reader.files = option.name
-    negated, text, at, _ = read_quoted(option)
+    if '"' in (option.value or ""):
+        negated, text, at, _ = read_quoted(option)
+    else:  # Suricata asks for no quotes
+        text, at = option_text(option), option.value_at
+        negated, text = text.startswith("!"), text.removeprefix("!").lstrip(BLANKS)
     pattern = decode_pattern(text, at)
     if not pattern:
         fail(at, f"{option.name} is empty", 'filename:"shell.php";')

@@ -41,6 +41,9 @@ from securedirect.rules.parser import fail
 
 _WORD = 0xFFFFFFFF
 _SPAN = re.compile(r"(?=.*\d)(\d*)-(\d*)\Z")
+_HEX_TOS = re.compile(r"(!?)x([0-9a-f]{1,2})\Z")
+_TIMES = {"": 1, "s": 1, "m": 60, "h": 3600}
+_TIME = re.compile(r"(\d+)([smh]?)\Z")
 _FRAGBITS = re.compile(r"([!*+]?)([MDR]+)([!*+]?)\Z")
 _NEGATED = {"": "=", "!": "!="}
 _PROTOCOLS = {"icmp": 1, "igmp": 2, "ip": 4, "ipip": 4, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "ah": 51}
@@ -116,11 +119,16 @@ def _header(reader: Reader, option: Option) -> None:
     """ttl, tos, id, window, fragoffset: one number or a range of them."""
     field = _FIELDS[option.name]
     text = option_text(option).lower().replace(" ", "").removesuffix(",relative")
+    if field == "tos" and (found := _HEX_TOS.match(text)) is not None:
+        text = f"{found[1]}{int(found[2], 16)}"
     if reader.dialect != "suricata" and (found := _SPAN.match(text)) is not None:  # Snort: 3-5, -5, 3-
         low, high = int(found[1] or 0), int(found[2] or _WORD)
         reader.tests += [HeaderTest(field, ">=", low), HeaderTest(field, "<=", high)]
         return
+    most = 0xFF if field in ("ttl", "tos", "wscale") else 0xFFFF
     for operator, value in read_sizes(option, text, inclusive=reader.dialect == "snort2"):
+        if value > most:
+            fail(option.value_at, f"{option.name} {value} is out of range", f"from 0 to {most}")
         reader.tests.append(HeaderTest(field, operator, value))
 
 
@@ -303,10 +311,12 @@ def _count(reader: Reader, option: Option, words: dict[str, str], how: CountKind
     track = words.get("track", "")
     whose = _TRACKS.get(track)
     if whose is None:
-        reader.unsupported[f"{option.name}:track {track}"] = None
-        return
+        fail(option.value_at, f"{option.name} has no track {track!r}", f"track {', '.join(_TRACKS)}")
     count = read_number(option, words.get("count", ""), 1, 0x7FFFFFFF)
-    seconds = read_number(option, words.get("seconds", ""), 1, 0x7FFFFFFF)
+    time = _TIME.match(words.get("seconds", ""))
+    seconds = int(time[1]) * _TIMES[time[2]] if time else 0
+    if not 0 < seconds <= _WORD:
+        fail(option.value_at, f"{option.name} needs seconds", "seconds 60")
     unique = words.get("unique_on", "")
     if unique not in ("", "src_port", "dst_port"):
         reader.unsupported[f"{option.name}:unique_on {unique}"] = None

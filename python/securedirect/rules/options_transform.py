@@ -27,7 +27,11 @@ def _add(reader: Reader, option: Option, step: TransformStep) -> None:
     before = reader.before
     if before not in HANDLERS and before not in vocabulary.STICKY:
         if not before or before in options_content.HANDLERS:
-            reader.unsupported[f"{option.name} that follows no buffer"] = None
+            if reader.sticky != "raw" or reader.foreign:
+                reader.unsupported[f"{option.name} behind what is asked of its buffer"] = None
+                return
+            hint = f'http.uri; {option.name}; content:"...";'
+            fail(option.at, f"{option.name} follows no sticky buffer", hint)
         return  # a buffer of another protocol
     buffer, _, number = reader.sticky.partition(TRANSFORMED)
     if buffer == "raw" or buffer.startswith(PACKET_BYTES):

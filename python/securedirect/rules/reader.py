@@ -58,6 +58,7 @@ from securedirect.rules.model import (
     buffer_of,
 )
 from securedirect.rules.parser import fail
+from securedirect.rules.refused import refuse
 
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
@@ -86,7 +87,7 @@ def read_rule(parsed: ParsedRule, dialect: Dialect) -> Rule:
         tests = _transformed(reader, tests)
     if any(buffer_of(test).startswith(PACKET_BYTES) for test in tests):
         tests = _of_packets(tests)
-    return Rule(
+    rule = Rule(
         header=parsed.header,
         dialect=dialect,
         sid=reader.sid,
@@ -110,6 +111,9 @@ def read_rule(parsed: ParsedRule, dialect: Dialect) -> Rule:
         unsupported=tuple(reader.unsupported),
         foreign=tuple(reader.foreign),
     )
+    if dialect == "suricata":
+        refuse(parsed.options, rule)
+    return rule
 
 
 def _nested(tests: list[Test]) -> tuple[Test, ...]:
@@ -198,7 +202,7 @@ def _classtype(reader: Reader, option: Option) -> None:
 
 
 def _priority(reader: Reader, option: Option) -> None:
-    reader.priority = read_number(option, option_text(option), 1, 255)
+    reader.priority = min(max(read_number(option, option_text(option), 0, 0xFFFFFFFF), 1), 255)
 
 
 def _metadata(reader: Reader, option: Option) -> None:

@@ -128,7 +128,7 @@ RESPONSE = frozenset(
 IGNORED = frozenset(
     """
     reference tag target rem logto session resp react soid sample gid_map fast_pattern_offset
-    fast_pattern_length activates activated_by count prefilter filestore bypass nfq_set_mark
+    fast_pattern_length replace activates activated_by count prefilter filestore bypass nfq_set_mark
     """.split()
 )
 """No part of what a rule matches."""
@@ -160,7 +160,7 @@ UNSUPPORTED = {
     ),
     **dict.fromkeys(
         """
-    regex sd_pattern replace cvs asn1 ftpbounce rpc content-list uricontent-list http_encode
+    regex sd_pattern cvs asn1 ftpbounce rpc content-list uricontent-list http_encode
     http_param http_true_ip http_num_headers http_num_trailers http_header_test http_trailer_test
     http_version_match http_max_header_line http_max_trailer_line http_num_cookies
     ber_data ber_skip appids wizard pkt_num bufferlen-relative

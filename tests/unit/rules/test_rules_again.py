@@ -323,7 +323,7 @@ def test_the_dialect_has_its_effect(site: Site) -> None:
     assert site.again() == everything
     assert b'"dialect":"suricata"' in site.rules.collection()
     site.configure()
-    site.write("web.rules", rule(9, more="bsize:>5; ") + WEB)  # it is guessed to be another now
+    site.write("web.rules", rule(9, more="http.uri; bsize:>5; ") + WEB)  # it is guessed to be another now
     assert site.again() == [9, 20, 21, 22, 23]
     assert site.entry(1).dialect == "suricata"
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from typing import cast
 
 from securedirect.rules.datasets import TYPES
@@ -31,6 +32,15 @@ def _words(reader: Reader, option: Option, parts: list[str]) -> dict[str, str]:
         reader.unsupported[f"{option.name} of values in JSON"] = None
     if words.get("type", "string") not in TYPES:
         fail(option.value_at, f"{option.name} has no type {words['type']!r}", f"known: {' '.join(TYPES)}")
+    for word in ("load", "state"):
+        # Rules come from others: they shall not have files of this machine read that are not theirs.
+        path = PurePosixPath(words.get(word, ""))
+        if path.is_absolute() or ".." in path.parts:
+            fail(
+                option.value_at,
+                f"{option.name}: {word} {path} is not a file beside the rules",
+                f"{word} seen.lst",
+            )
     if reader.sticky == "raw":
         fail(option.at, f"{option.name} looks a buffer up", f"http.uri; {_HINT}")
     return words

@@ -235,3 +235,11 @@ def test_a_quote_that_is_not_closed_is_a_mistake_where_it_opens(option: str) -> 
         parse_rule(text)
     assert error.value.column == text.index('"') + 1
     assert "not closed" in error.value.message
+
+
+@pytest.mark.parametrize("file", ["/etc/shadow", "../seen.lst", "lists/../../seen.lst"])
+@pytest.mark.parametrize("word", ["load", "state"])
+def test_a_rule_has_no_files_read_but_those_beside_it(load, word: str, file: str) -> None:
+    rule = f"alert http any any -> any any (http.uri; dataset:isset,seen,type string,{word} {file}; sid:1;)"
+    (entry,) = load(rule, dialect="suricata").entries
+    assert entry.status == "broken" and "not a file beside the rules" in entry.reason and entry.hint

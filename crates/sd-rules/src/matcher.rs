@@ -68,7 +68,7 @@ pub struct Content {
     span: i64,
     /// Instead of `from` and `span` when one of them is taken from the request.
     varying: Option<Box<(Value, Value)>>,
-    /// Snort: a negated content that would begin behind the end does not match.
+    /// Snort: a negated content that would begin behind the end does not match, and windows are as they are written.
     inside: bool,
 }
 
@@ -132,12 +132,26 @@ impl Content {
     /// Where the content may lie: begin and end, not yet cut to the buffer.
     fn window(&self, cursor: usize, budget: &Budget) -> (usize, usize) {
         let base = if self.relative { cursor as i64 } else { -(budget.origin as i64) };
-        let (from, span) = match &self.varying {
-            None => (self.from, self.span),
-            Some(values) => (values.0.get(&budget.variables), values.1.get(&budget.variables)),
+        let Some(values) = &self.varying else {
+            let from = base.saturating_add(self.from);
+            return self.between(from, from.saturating_add(self.span));
         };
-        let from = base.saturating_add(from);
-        (from.max(0) as usize, from.saturating_add(span).max(0) as usize)
+        let (from, span) = (values.0.get(&budget.variables), values.1.get(&budget.variables));
+        // Suricata counts without a sign, where the content stands relative to nothing.
+        let whole = |value: i64| if self.inside || self.relative || value >= 0 { value } else { i64::MAX };
+        let from = base.saturating_add(whole(from));
+        let mut end = from.saturating_add(whole(span));
+        if !self.inside && self.relative && values.0.varies() {
+            // It adds once more where the window begins.
+            end = end.saturating_add(from.max(0));
+        }
+        self.between(from, end)
+    }
+
+    fn between(&self, from: i64, end: i64) -> (usize, usize) {
+        // To Suricata, a window that ends before the beginning has no end.
+        let end = if end < 0 && !self.inside { i64::MAX } else { end };
+        (from.max(0) as usize, end.max(0) as usize)
     }
 
     /// The first place at or after `from` where the content lies in `bytes[..to]`.

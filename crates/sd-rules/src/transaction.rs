@@ -306,7 +306,7 @@ impl Transaction {
             HeadState::Complete => {
                 if let Some(end) = self.head.late_headers_end(data, limits, false) {
                     self.advance_body(rules, limits, scratch, &data[..end], judge_now, out);
-                    self.read_headers_anew(data, limits);
+                    self.read_headers_anew(data, limits, end);
                 }
                 self.advance_body(rules, limits, scratch, data, judge_now, out)
             }
@@ -416,10 +416,17 @@ impl Transaction {
     }
 
     /// Lines that one server takes for headers and another does not are there now: judged again with them. Up to their end
-    /// it was judged without, and what has matched has been reported.
-    fn read_headers_anew(&mut self, data: &[u8], limits: &Limits) {
-        self.head.read_late_headers(data, limits);
+    /// it was judged without, and what has matched has been reported. The body begins behind them.
+    fn read_headers_anew(&mut self, data: &[u8], limits: &Limits, end: usize) {
+        self.head.read_late_headers(data, limits, end);
         self.ask_anew();
+        self.framed = false;
+        self.body = Body::default();
+        if let Some(content) = &mut self.content {
+            content.reset();
+        }
+        self.decoded.clear();
+        self.decoded_to = 0;
         self.buffers.reset();
         (self.line_ready, self.head_ready, self.line_scanned, self.head_scanned) = (false, false, false, false);
         (self.raw_scanned, self.body_scanned, self.decoded_scanned) = (0, 0, 0);
@@ -555,8 +562,10 @@ impl Transaction {
                 return;
             }
             self.judge_data(rules, limits, scratch, data, When::End, out);
-            if self.head.late_headers_end(data, limits, true).is_some() {
-                self.read_headers_anew(data, limits);
+            if let Some(end) = self.head.late_headers_end(data, limits, true) {
+                self.read_headers_anew(data, limits, end);
+                self.frame(data);
+                self.follow_body(limits, data);
                 self.judge_data(rules, limits, scratch, data, When::End, out);
             }
         }

@@ -51,7 +51,9 @@ impl Step {
             TransformStep::ToUppercase => Step::Plain(<[u8]>::to_ascii_uppercase),
             TransformStep::StripWhitespace => Step::Plain(strip_whitespace),
             TransformStep::CompressWhitespace => Step::Plain(compress_whitespace),
-            TransformStep::Dotprefix => Step::Plain(|bytes| [b".", bytes].concat()),
+            TransformStep::Dotprefix => {
+                Step::Plain(|bytes| if bytes.is_empty() { Vec::new() } else { [b".", bytes].concat() })
+            }
             TransformStep::HeaderLowercase => Step::Plain(header_lowercase),
             TransformStep::StripPseudoHeaders => Step::Plain(strip_pseudo_headers),
             TransformStep::ToMd5 => Step::Plain(|bytes| Md5::digest(bytes).to_vec()),
@@ -199,6 +201,7 @@ mod tests {
             (T::StripWhitespace, b" a \t b\r\n\x0bc", b"abc"),
             (T::CompressWhitespace, b"a \t b\r\n c ", b"a b\rc "),
             (T::Dotprefix, b"example.org", b".example.org"),
+            (T::Dotprefix, b"", b""),
             (T::HeaderLowercase, b"Host: A\r\nX-Y: Z:W\r\n", b"host: A\r\nx-y: Z:W\r\n"),
             (T::StripPseudoHeaders, b":path: /\r\nHost: a\r\n", b"Host: a\r\n"),
             (xor(), b"\x6c\x6b\x6f", b"aab"),

@@ -247,6 +247,8 @@ def _pcre(reader: Reader, option: Option) -> None:
     for index, flag in enumerate(flags):
         if flag in vocabulary.PCRE_PLAIN:
             kept.add(flag)
+        elif flag == "B" and reader.dialect == "suricata":
+            continue  # it names no buffer there
         elif flag in vocabulary.PCRE_BUFFERS:
             if named and vocabulary.PCRE_BUFFERS[flag] != vocabulary.PCRE_BUFFERS.get(named):
                 fail(
@@ -294,6 +296,8 @@ def _urilen(reader: Reader, option: Option) -> None:
     # Snort 2 measures the URI as sent and takes a<>b with its ends, Suricata the normalised one without them.
     raw = which == "raw" if comma else reader.dialect == "snort2"
     buffer = "http_raw_uri" if raw else "http_uri"
+    if reader.dialect == "suricata" and reader.sticky != buffer:
+        reader.sticky = "raw"  # it is another buffer, which does not stay
     _length(reader, option, "urilen", buffer, inclusive=reader.dialect == "snort2", text=text.strip(BLANKS))
 
 
@@ -313,6 +317,17 @@ def _dsize(reader: Reader, option: Option) -> None:
     _length(reader, option, "dsize", "raw", inclusive=reader.dialect == "snort2")
 
 
+def _ends_content(reader: Reader, buffer: str) -> bool:
+    """Suricata reads ``isdataat:!1,relative`` behind a content as its ``endswith``: one that must not be
+    found must not be there at the end.
+    """
+    last = reader.last
+    if last is None or reader.tests[-1] is not last or last.buffer != buffer:
+        return False
+    last.endswith = True
+    return True
+
+
 def _isdataat(reader: Reader, option: Option) -> None:
     parts = [part.strip(BLANKS).lower() for part in option_text(option).split(",")]
     text = parts[0]
@@ -325,6 +340,8 @@ def _isdataat(reader: Reader, option: Option) -> None:
     relative = "relative" in parts[1:]
     buffer = "raw" if "rawbytes" in parts[1:] else buffer_for(reader, relative)
     value = read_number_or_name(reader, option, text, 0, 1048576)
+    if relative and negated and value == 1 and reader.dialect == "suricata" and _ends_content(reader, buffer):
+        return
     # Relative, the document counts the bytes that must follow, as Suricata does; Snort asks for one more. The
     # matcher adds it where the number is taken from the request.
     if relative and reader.dialect != "suricata" and isinstance(value, int):

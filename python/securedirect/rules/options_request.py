@@ -94,6 +94,7 @@ def _filename(reader: Reader, option: Option) -> None:
     ending = option.name == "fileext"
     pattern = b"." + pattern if ending else pattern
     reader.tests.append(Content(FILE_NAME, pattern, nocase=True, negated=negated, endswith=ending))
+    reader.sticky = "raw"  # it has a buffer of its own, which does not stay
 
 
 def _filesize(reader: Reader, option: Option) -> None:
@@ -105,6 +106,7 @@ def _filesize(reader: Reader, option: Option) -> None:
         if value > 0xFFFFFFFF:
             fail(option.value_at, f"{option.name} {value} is out of range", "from 0 to 4294967295")
         reader.tests.append(Size("bsize", operator, value, FILE_DATA))
+    reader.sticky = "raw"
 
 
 def _absent(reader: Reader, option: Option) -> None:

@@ -135,7 +135,7 @@ enum Shape {
     /// Lines as sent.
     Lines(Region),
     /// Lines whose repetitions are joined by commas.
-    Joined,
+    Joined(Region),
     /// One line's value.
     Value,
     Names,
@@ -148,9 +148,11 @@ fn shape(buffer: Buffer) -> Shape {
         Buffer::HttpUri | Buffer::HttpUriSnort2 | Buffer::HttpUriSnort3 | Buffer::HttpRawUri => Shape::Target,
         Buffer::HttpRequestLine | Buffer::HttpProtocol => Shape::Line,
         Buffer::HttpMethod => Shape::Method,
-        Buffer::HttpHeader | Buffer::HttpHeaderSnort2 | Buffer::HttpHeaderSnort3 => Shape::Joined,
-        Buffer::HttpRawHeader | Buffer::HttpRequestHeader => Shape::Lines(Region::Header),
-        Buffer::Raw | Buffer::HttpStart => Shape::Lines(Region::Both),
+        Buffer::HttpHeader | Buffer::HttpHeaderSnort2 | Buffer::HttpHeaderSnort3 => Shape::Joined(Region::Header),
+        Buffer::HttpRequestHeader => Shape::Joined(Region::Header),
+        Buffer::HttpStart => Shape::Joined(Region::Both),
+        Buffer::HttpRawHeader => Shape::Lines(Region::Header),
+        Buffer::Raw => Shape::Lines(Region::Both),
         Buffer::HttpUserAgent => Shape::Lines(Region::Agent),
         Buffer::HttpCookie
         | Buffer::HttpCookieSnort2
@@ -340,6 +342,17 @@ fn is_exactly(dialect: Dialect, option: &RuleOption, buffer: Buffer, length: u32
     }
 }
 
+/// Where a line of a content may stand: not in the request line what that cannot have.
+fn region_of(line: &[u8], region: Region) -> Region {
+    let line_cannot = line.iter().any(|byte| matches!(byte, b'%' | b'\\' | b'#'));
+    let starts_inside = line.first() == Some(&b'\n') || line.first() == Some(&b'\r');
+    if region == Region::Both && (line_cannot || starts_inside) {
+        Region::Header
+    } else {
+        region
+    }
+}
+
 /// Cut `text` where a plain request may show something else between, and choose the rarest part.
 fn pieces_of(text: &[u8], shape: Shape) -> Found {
     if text.iter().any(|byte| !matches!(byte, b' '..=b'~' | b'\r' | b'\n')) {
@@ -365,19 +378,17 @@ fn pieces_of(text: &[u8], shape: Shape) -> Found {
         }
         Shape::Lines(region) => {
             for line in lines(text) {
-                let line_cannot = line.iter().any(|byte| matches!(byte, b'%' | b'\\' | b'#'));
-                let starts_inside = line.first() == Some(&b'\n') || line.first() == Some(&b'\r');
-                let region =
-                    if region == Region::Both && (line_cannot || starts_inside) { Region::Header } else { region };
+                let region = region_of(&line, region);
                 add(&[line], region);
             }
         }
-        Shape::Joined => {
+        Shape::Joined(region) => {
             for line in lines(text) {
+                let region = region_of(&line, region);
                 // Where values were joined there is a comma, of which nothing was sent.
-                line.split(|byte| *byte == b',').for_each(|part| add(&[part.to_vec()], Region::Header));
+                line.split(|byte| *byte == b',').for_each(|part| add(&[part.to_vec()], region));
                 if let Some(ways) = with_joints(&line) {
-                    add(&ways, Region::Header);
+                    add(&ways, region);
                 }
             }
         }

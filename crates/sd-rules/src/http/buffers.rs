@@ -155,9 +155,7 @@ impl Buffers {
         let whole = head.uri.of(data);
         let (authority, rest) = head.target(data);
         if let Some(authority) = authority {
-            if used[Buffer::HttpHost as usize] {
-                self.host(authority);
-            }
+            self.host_of_target(authority);
         }
         let start = head.uri.start as usize + whole.len() - rest.len();
         let look = Look::at(rest);
@@ -213,6 +211,12 @@ impl Buffers {
                 let (path, query) = cut.split_at(look.path.min(cut.len()));
                 self.decoded(path, query, None, profile, events);
             }
+        }
+        if look.has_blank() {
+            // Some take what follows a blank for the version.
+            let end = sent.iter().position(|byte| super::is_blank(*byte)).unwrap_or(sent.len());
+            let (path, query) = sent[..end].split_at(look.path.min(end));
+            self.decoded(path, query, None, profile, events);
         }
         if profile.may_keep_slash() && uri::has_encoded_slash(path) {
             self.decoded(path, query, Some(b'/'), profile, events);
@@ -356,10 +360,31 @@ impl Buffers {
         }
     }
 
-    fn host(&mut self, authority: &[u8]) {
+    /// The target's host goes before that of the header.
+    fn host_of_target(&mut self, authority: &[u8]) {
         let start = self.made.len();
         let host = strip_port(without_user(authority));
+        let host = host.strip_suffix(b".").unwrap_or(host);
         self.made.extend(host.iter().map(u8::to_ascii_lowercase));
+        let view = View::Made(Span::new(start, self.made.len()));
+        self.views[Buffer::HttpHost as usize] = view;
+        self.views[Buffer::HttpRawHost as usize] = view;
+    }
+
+    /// An empty header names none.
+    fn host_of_header(&mut self, data: &[u8]) {
+        self.source.clear();
+        let raw = match self.views[Buffer::HttpRawHost as usize] {
+            View::Absent => return,
+            View::Sent(span) => span.of(data),
+            View::Made(span) => span.of(&self.made),
+        };
+        if raw.is_empty() {
+            return;
+        }
+        self.source.extend(strip_port(raw).iter().map(u8::to_ascii_lowercase));
+        let start = self.made.len();
+        self.made.extend_from_slice(&self.source);
         self.views[Buffer::HttpHost as usize] = View::Made(Span::new(start, self.made.len()));
     }
 
@@ -372,7 +397,6 @@ impl Buffers {
         events: &mut impl FnMut(Decoder),
     ) {
         self.sent(Buffer::HttpRawHeader, Span::new(head.headers_start, head.end));
-        self.sent(Buffer::HttpStart, Span::new(head.start, head.end));
         let (authority, _) = head.target(data);
         for (index, header) in head.headers.iter().enumerate() {
             let (buffer, separator) = match header.known {
@@ -392,7 +416,9 @@ impl Buffers {
             if !used[buffer as usize] && !host {
                 continue;
             }
-            if matches!(self.views[buffer as usize], View::Absent) {
+            if host && authority.is_some() {
+                // The target's is there.
+            } else if matches!(self.views[buffer as usize], View::Absent) {
                 let repeated = head.headers[index + 1..].iter().any(|other| other.known == header.known);
                 if !repeated && !header.folded {
                     self.sent(buffer, header.value);
@@ -406,7 +432,7 @@ impl Buffers {
                 match authority {
                     None if used[Buffer::HttpHost as usize] => {
                         if matches!(self.views[Buffer::HttpHost as usize], View::Absent) {
-                            self.host(header.value.of(data));
+                            self.host_of_header(data);
                         }
                     }
                     Some(authority) if !same_host(authority, header.value.of(data)) => {
@@ -416,18 +442,17 @@ impl Buffers {
                 }
             }
         }
-        if used[Buffer::HttpHeader as usize] || used[Buffer::HttpHeaderSnort3 as usize] {
-            let start = self.made.len();
-            self.normalised(data, &head.headers);
-            let view = View::Made(Span::new(start, self.made.len()));
-            self.views[Buffer::HttpHeader as usize] = view;
-            self.views[Buffer::HttpHeaderSnort3 as usize] = view;
-            if used[Buffer::HttpHeaderSnort3 as usize] && memchr::memchr(b'%', &self.made[start..]).is_some() {
-                self.take_source(Span::new(start, self.made.len()));
-                let from = self.made.len();
-                uri::decode(&self.source, None, &mut self.made, &mut |_| {});
-                self.decoded_header = View::Made(Span::new(from, self.made.len()));
-            }
+        if [
+            Buffer::HttpHeader,
+            Buffer::HttpHeaderSnort3,
+            Buffer::HttpStart,
+            Buffer::HttpRequestHeader,
+            Buffer::HttpHeaderNames,
+        ]
+        .iter()
+        .any(|buffer| used[*buffer as usize])
+        {
+            self.of_fields(data, head, &Fields::of(data, &head.headers), used);
         }
         if used[Buffer::HttpHeaderSnort2 as usize] {
             let start = self.made.len();
@@ -441,20 +466,54 @@ impl Buffers {
                 self.views[Buffer::HttpCookieSnort2 as usize] = View::Made(Span::new(start, self.made.len()));
             }
         }
+    }
+
+    /// What is made of the fields, of which one has the values of all lines with its name.
+    fn of_fields(&mut self, data: &[u8], head: &Head, fields: &Fields, used: &[bool; Buffer::COUNT]) {
+        let headers = &head.headers;
+        if used[Buffer::HttpHeader as usize] || used[Buffer::HttpHeaderSnort3 as usize] {
+            let start = self.made.len();
+            for run in fields.runs().filter(|run| headers[run.first()].known != Name::Cookie) {
+                self.field(data, headers, &run);
+                self.made.extend_from_slice(b"\r\n");
+            }
+            let view = View::Made(Span::new(start, self.made.len()));
+            if start < self.made.len() {
+                self.views[Buffer::HttpHeader as usize] = view;
+            }
+            self.views[Buffer::HttpHeaderSnort3 as usize] = view;
+            if used[Buffer::HttpHeaderSnort3 as usize] && memchr::memchr(b'%', &self.made[start..]).is_some() {
+                self.take_source(Span::new(start, self.made.len()));
+                let from = self.made.len();
+                uri::decode(&self.source, None, &mut self.made, &mut |_| {});
+                self.decoded_header = View::Made(Span::new(from, self.made.len()));
+            }
+        }
+        if used[Buffer::HttpStart as usize] {
+            let start = self.made.len();
+            self.made.extend_from_slice(head.line.of(data));
+            self.made.extend_from_slice(b"\r\n");
+            for run in fields.runs() {
+                self.field(data, headers, &run);
+                self.made.extend_from_slice(b"\r\n");
+            }
+            if !headers.is_empty() {
+                self.made.extend_from_slice(b"\r\n");
+            }
+            self.views[Buffer::HttpStart as usize] = View::Made(Span::new(start, self.made.len()));
+        }
         if used[Buffer::HttpRequestHeader as usize] {
-            for header in &head.headers {
+            for run in fields.runs() {
                 let start = self.made.len();
-                self.made.extend_from_slice(header.name.of(data));
-                self.made.extend_from_slice(b": ");
-                push_value(&mut self.made, data, header);
+                self.field(data, headers, &run);
                 self.lines.push(Span::new(start, self.made.len()));
             }
         }
-        if used[Buffer::HttpHeaderNames as usize] {
+        if used[Buffer::HttpHeaderNames as usize] && !headers.is_empty() {
             let start = self.made.len();
             self.made.extend_from_slice(b"\r\n");
-            for header in &head.headers {
-                self.made.extend_from_slice(header.name.of(data));
+            for run in fields.runs() {
+                self.made.extend_from_slice(headers[run.first()].name.of(data));
                 self.made.extend_from_slice(b"\r\n");
             }
             self.made.extend_from_slice(b"\r\n");
@@ -462,9 +521,27 @@ impl Buffers {
         }
     }
 
+    /// Appends `Name: value`.
+    fn field(&mut self, data: &[u8], headers: &[Header], run: &Run) {
+        self.made.extend_from_slice(headers[run.first()].name.of(data));
+        self.made.extend_from_slice(b": ");
+        for (nth, index) in run.all().enumerate() {
+            if nth > 0 {
+                self.made.extend_from_slice(b", ");
+            }
+            push_value(&mut self.made, data, &headers[index]);
+        }
+    }
+
     /// The lines in their order, without Cookie, with the blank line; a space after the colon only where one was sent.
     fn snort_header(&mut self, data: &[u8], headers: &[Header]) {
         for header in headers.iter().filter(|header| header.known != Name::Cookie) {
+            if header.name.is_empty() && data.get((header.value.start as usize).wrapping_sub(1)) == Some(&b'\n') {
+                // A line without a colon.
+                push_value(&mut self.made, data, header);
+                self.made.extend_from_slice(b"\r\n");
+                continue;
+            }
             self.made.extend_from_slice(header.name.of(data));
             let blank = matches!(data.get((header.value.start as usize).wrapping_sub(1)), Some(b' ' | b'\t'));
             self.made.extend_from_slice(if blank { b": " } else { b":" });
@@ -474,50 +551,6 @@ impl Buffers {
         self.made.extend_from_slice(b"\r\n");
     }
 
-    /// `Name: value CRLF` for each name, repetitions at the place of the first.
-    fn normalised(&mut self, data: &[u8], headers: &[Header]) {
-        let name = |header: &Header| header.name.of(data);
-        if !may_repeat(headers, data) {
-            for header in headers.iter().filter(|header| header.known != Name::Cookie) {
-                self.made.extend_from_slice(name(header));
-                self.made.extend_from_slice(b": ");
-                push_value(&mut self.made, data, header);
-                self.made.extend_from_slice(b"\r\n");
-            }
-            return;
-        }
-        // Comparing each name with each would be an attacker's lever: equal names are neighbours when sorted.
-        let lower = |index: u16| name(&headers[index as usize]).iter().map(u8::to_ascii_lowercase);
-        let mut order: Vec<u16> = (0..headers.len() as u16).collect();
-        order.sort_by(|a, b| lower(*a).cmp(lower(*b)));
-        let mut runs: Vec<(u16, u16)> = Vec::new();
-        let mut from = 0;
-        while from < order.len() {
-            let first = name(&headers[order[from] as usize]);
-            let same = |index: &&u16| name(&headers[**index as usize]).eq_ignore_ascii_case(first);
-            let length = order[from..].iter().take_while(same).count();
-            runs.push((from as u16, length as u16));
-            from += length;
-        }
-        runs.sort_unstable_by_key(|(from, _)| order[*from as usize]);
-        for (from, length) in runs {
-            let run = &order[from as usize..][..length as usize];
-            let first = &headers[run[0] as usize];
-            if first.known == Name::Cookie {
-                continue;
-            }
-            self.made.extend_from_slice(name(first));
-            self.made.extend_from_slice(b": ");
-            for (nth, index) in run.iter().enumerate() {
-                if nth > 0 {
-                    self.made.extend_from_slice(b", ");
-                }
-                push_value(&mut self.made, data, &headers[*index as usize]);
-            }
-            self.made.extend_from_slice(b"\r\n");
-        }
-    }
-
     fn join(&mut self, data: &[u8], headers: &[Header], wanted: impl Fn(&Header) -> bool, separator: &str) {
         for (nth, header) in headers.iter().filter(|header| wanted(header)).enumerate() {
             if nth > 0 {
@@ -525,6 +558,70 @@ impl Buffers {
             }
             push_value(&mut self.made, data, header);
         }
+    }
+}
+
+/// The lines of the head by their names, in the order in which these come first.
+struct Fields {
+    /// Lines of equal names are neighbours; empty: no name stands twice.
+    order: Vec<u16>,
+    /// In `order`, begin and length of what has one name.
+    runs: Vec<(u16, u16)>,
+    lines: usize,
+}
+
+/// The lines of one name.
+enum Run<'a> {
+    One(usize),
+    Some(&'a [u16]),
+}
+
+impl Run<'_> {
+    fn first(&self) -> usize {
+        match self {
+            Run::One(index) => *index,
+            Run::Some(indices) => indices[0] as usize,
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = usize> + '_ {
+        let (one, indices) = match self {
+            Run::One(index) => (Some(*index), [].as_slice()),
+            Run::Some(indices) => (None, *indices),
+        };
+        one.into_iter().chain(indices.iter().map(|index| *index as usize))
+    }
+}
+
+impl Fields {
+    fn of(data: &[u8], headers: &[Header]) -> Fields {
+        let name = |header: &Header| header.name.of(data);
+        let mut fields = Fields { order: Vec::new(), runs: Vec::new(), lines: headers.len() };
+        if !may_repeat(headers, data) {
+            return fields;
+        }
+        // Comparing each name with each would be an attacker's lever: equal names are neighbours when sorted.
+        let lower = |index: u16| name(&headers[index as usize]).iter().map(u8::to_ascii_lowercase);
+        let mut order: Vec<u16> = (0..headers.len() as u16).collect();
+        order.sort_by(|a, b| lower(*a).cmp(lower(*b)));
+        let mut from = 0;
+        while from < order.len() {
+            let first = name(&headers[order[from] as usize]);
+            let same = |index: &&u16| name(&headers[**index as usize]).eq_ignore_ascii_case(first);
+            let length = order[from..].iter().take_while(same).count();
+            fields.runs.push((from as u16, length as u16));
+            from += length;
+        }
+        fields.runs.sort_unstable_by_key(|(from, _)| order[*from as usize]);
+        fields.order = order;
+        fields
+    }
+
+    fn runs(&self) -> impl Iterator<Item = Run<'_>> {
+        let plain = if self.order.is_empty() { self.lines } else { 0 };
+        let several =
+            self.runs.iter().map(|(from, length)| Run::Some(&self.order[*from as usize..][..*length as usize]));
+        (0..plain).map(Run::One).chain(several)
     }
 }
 
@@ -558,9 +655,9 @@ fn push_value(out: &mut Vec<u8>, data: &[u8], header: &Header) {
         out.extend_from_slice(value);
         return;
     }
-    for (nth, line) in value.split(|byte| *byte == b'\n').enumerate() {
-        let line = super::trim(line);
-        if nth > 0 && !line.is_empty() {
+    let start = out.len();
+    for line in value.split(|byte| *byte == b'\n').map(super::trim).filter(|line| !line.is_empty()) {
+        if out.len() > start {
             out.push(b' ');
         }
         out.extend_from_slice(line);
@@ -578,10 +675,10 @@ fn without_user(authority: &[u8]) -> &[u8] {
     &authority[memchr::memrchr(b'@', authority).map_or(0, |at| at + 1)..]
 }
 
+/// The host of `host:port`; what follows a colon is never a part of its name.
 fn strip_port(host: &[u8]) -> &[u8] {
-    match host.iter().rposition(|byte| *byte == b':') {
-        // The colons of an IPv6 address are inside its brackets.
-        Some(colon) if host[colon + 1..].iter().all(u8::is_ascii_digit) => &host[..colon],
-        _ => host,
-    }
+    // The colons of an IPv6 address are inside its brackets.
+    let inside = if host.first() == Some(&b'[') { memchr::memchr(b']', host).unwrap_or(0) } else { 0 };
+    let end = memchr::memchr(b':', &host[inside..]).map_or(host.len(), |at| inside + at);
+    super::trim(&host[..end])
 }

@@ -249,13 +249,14 @@ impl Head {
     }
 
     /// They frame nothing, and nothing is odd about them: who reads HTTP/0.9 sees a stream of bytes.
-    pub fn read_late_headers(&mut self, data: &[u8], limits: &Limits) {
+    pub fn read_late_headers(&mut self, data: &[u8], limits: &Limits, end: usize) {
         let mut at = self.end;
         while at < self.blank_line {
             let line_feed = at + memchr::memchr(b'\n', &data[at..]).expect("these lines have ends");
             self.header_line(late_line(data, at, line_feed), at, limits, &mut |_| {});
             at = line_feed + 1;
         }
+        self.end = end;
     }
 
     fn not_http(&mut self) {
@@ -405,6 +406,12 @@ impl Head {
         let value_start =
             (name_end + 1).min(line.len()) + value.iter().position(|byte| !is_wide_blank(*byte)).unwrap_or(value.len());
         let trimmed = trim(value).len();
+        if colon.is_none() {
+            // A value without a name.
+            let value = Span::new(name_start, name_start + name.len());
+            self.headers.push(Header { name: Span::new(at, at), value, known, folded: false });
+            return;
+        }
         self.headers.push(Header {
             name: Span::new(name_start, name_start + name.len()),
             value: Span::new(at + value_start, at + value_start + trimmed),
@@ -424,6 +431,8 @@ impl Head {
         }
         let scheme = target.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count();
         match target[scheme..].strip_prefix(b"://") {
+            // Without an authority it is a path.
+            Some(rest) if rest.is_empty() || rest.starts_with(b"/") => (None, &target[scheme + 1..]),
             Some(rest) => {
                 let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'\\')).unwrap_or(rest.len());
                 (Some(&rest[..end]), &rest[end..])

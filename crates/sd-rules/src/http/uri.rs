@@ -14,6 +14,7 @@ const DOT: u8 = 8;
 const BACKSLASH: u8 = 16;
 const HASH: u8 = 32;
 const CONTROL: u8 = 64;
+const BLANK: u8 = 128;
 
 static CLASS: [u8; 256] = {
     let mut table = [0u8; 256];
@@ -23,7 +24,9 @@ static CLASS: [u8; 256] = {
             // Bytes above 0x7f may be UTF-8 that some server reads as something else.
             b'%' | 0x80..=0xff => ENCODED,
             0 => ENCODED | CONTROL,
-            1..=0x1f | 0x7f => CONTROL,
+            b'\t' => CONTROL | BLANK,
+            b' ' => BLANK,
+            1..=8 | 10..=0x1f | 0x7f => CONTROL,
             b'+' => PLUS,
             b'/' => SLASH,
             b'.' => DOT,
@@ -60,7 +63,7 @@ impl Look {
 
     /// Every reading of the URI is the URI itself, but for Snort's.
     pub fn is_plain(&self) -> bool {
-        (self.path_has | self.query_has) & (ENCODED | HASH | CONTROL) == 0
+        (self.path_has | self.query_has) & (ENCODED | HASH | CONTROL | BLANK) == 0
             && self.path_has & BACKSLASH == 0
             && self.path_pairs == 0
             && self.rooted
@@ -78,6 +81,10 @@ impl Look {
 
     pub fn has_fragment(&self) -> bool {
         (self.path_has | self.query_has) & HASH != 0
+    }
+
+    pub fn has_blank(&self) -> bool {
+        (self.path_has | self.query_has) & BLANK != 0
     }
 
     pub fn has_control(&self) -> bool {

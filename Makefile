@@ -47,6 +47,7 @@ oracle: build ## Compare with other engines on the corpora beside the checkout; 
 	$(BIN)/python tests/oracle/snort220.py --write docs/oracle.md
 	$(BIN)/python tests/oracle/libhtp.py --write docs/http.md
 	$(BIN)/python tests/oracle/suricata_verify.py
+	$(BIN)/python tests/oracle/suricata_http.py --write docs/suricata-http.md || [ $$? = 77 ]
 	$(BIN)/python tests/oracle/policy.py --write docs/policy.md
 
 lint: build ## Formatters' and linters' opinions, types

@@ -42,7 +42,8 @@ fn naive(options: &[Opt], bytes: &[u8], cursor: i64) -> bool {
     match option {
         Opt::Content { bytes: wanted, negated, relative, from, span, ends } => {
             let start = if *relative { cursor } else { 0 } + i64::from(from.unwrap_or(0));
-            let end = span.map_or(i64::MAX, |span| start + i64::from(span));
+            // Suricata: a window that ends before the beginning has no end.
+            let end = span.map(|span| start + i64::from(span)).filter(|end| *end >= 0).unwrap_or(i64::MAX);
             let mut places = (0..bytes.len() as i64).filter(|at| {
                 let after = at + wanted.len() as i64;
                 *at >= start

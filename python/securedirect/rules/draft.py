@@ -238,9 +238,9 @@ def last_content(reader: Reader, option: Option) -> Draft:
 
 def buffer_for(reader: Reader, relative: bool) -> str:
     """The buffer that an option without one of its own looks into: relative to the last match, the buffer of
-    the content or pcre before it.
+    the content or pcre before it; in Suricata the one that is named, if there is one.
     """
-    if not relative:
+    if not relative or (reader.dialect == "suricata" and reader.sticky != "raw"):
         return reader.sticky
     return next((t.buffer for t in reversed(reader.tests) if isinstance(t, Draft | Pcre)), reader.sticky)
 

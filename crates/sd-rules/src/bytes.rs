@@ -61,6 +61,8 @@ pub struct Field {
     pub relative: bool,
     little: bool,
     base: Option<u32>,
+    /// All bytes have to be there, digits or not (Suricata).
+    whole: bool,
     mask: u64,
     shift: u32,
 }
@@ -75,7 +77,7 @@ pub enum Read {
 }
 
 impl Field {
-    pub fn new(field: &document::Field, names: &Names) -> Result<Field, String> {
+    pub fn new(field: &document::Field, dialect: Dialect, names: &Names) -> Result<Field, String> {
         let bytes = names.value(&field.bytes)?;
         if let Value::Fixed(count) = bytes {
             let most = if field.base.is_some() { 23 } else { 8 };
@@ -94,6 +96,7 @@ impl Field {
                 Base::Hex => 16,
                 Base::Oct => 8,
             }),
+            whole: dialect == Dialect::Suricata,
             mask,
             // A masked number is moved down to its lowest bit.
             shift: if field.bitmask.is_some() { mask.trailing_zeros().min(63) } else { 0 },
@@ -110,6 +113,9 @@ impl Field {
         let count = usize::try_from(self.bytes.get(variables)).unwrap_or(usize::MAX).min(23);
         let (number, end) = match self.base {
             Some(base) => {
+                if self.whole && begin + count > buffer.len() {
+                    return Read::Behind;
+                }
                 let count = if count == 0 { 23 } else { count };
                 let Some(text) = buffer.get(begin..buffer.len().min(begin + count)) else { return Read::Behind };
                 let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
@@ -152,6 +158,8 @@ pub enum ByteOption {
         multiplier: i64,
         align: i64,
         math: Option<(MathOperator, Value)>,
+        /// Of the result, not of what was read (Suricata).
+        mask: Option<(u64, u32)>,
     },
 }
 
@@ -175,9 +183,9 @@ pub enum Came {
 }
 
 impl ByteOption {
-    pub fn test(option: &document::ByteTest, names: &Names) -> Result<ByteOption, String> {
+    pub fn test(option: &document::ByteTest, dialect: Dialect, names: &Names) -> Result<ByteOption, String> {
         Ok(ByteOption::Test {
-            field: Field::new(&option.field, names)?,
+            field: Field::new(&option.field, dialect, names)?,
             operator: option.op,
             negated: option.negated,
             value: names.value(&option.value)?,
@@ -186,7 +194,7 @@ impl ByteOption {
 
     pub fn jump(option: &document::ByteJump, dialect: Dialect, names: &Names) -> Result<ByteOption, String> {
         Ok(ByteOption::Jump(Box::new(Jump {
-            field: Field::new(&option.field, names)?,
+            field: Field::new(&option.field, dialect, names)?,
             multiplier: option.multiplier.unwrap_or(1),
             align: option.align.unwrap_or(0),
             from: option.from,
@@ -195,15 +203,20 @@ impl ByteOption {
         })))
     }
 
-    pub fn extract(option: &document::ByteExtract, names: &mut Names) -> Result<ByteOption, String> {
-        let field = Field::new(&option.field, names)?;
+    pub fn extract(option: &document::ByteExtract, dialect: Dialect, names: &mut Names) -> Result<ByteOption, String> {
+        let mut field = Field::new(&option.field, dialect, names)?;
         let math = match &option.math {
             Some(math) => Some((math.op, names.value(&math.value)?)),
             None => None,
         };
         let slot = names.define(&option.name)?;
         let (multiplier, align) = (option.multiplier.unwrap_or(1), option.align.unwrap_or(0));
-        Ok(ByteOption::Extract { field, slot, multiplier, align, math })
+        let mask = (math.is_some() && dialect == Dialect::Suricata).then(|| {
+            let mask = (field.mask, field.shift);
+            (field.mask, field.shift) = (u64::MAX, 0);
+            mask
+        });
+        Ok(ByteOption::Extract { field, slot, multiplier, align, math, mask })
     }
 
     pub fn is_relative(&self) -> bool {
@@ -251,7 +264,7 @@ impl ByteOption {
                     Came::To(cursor)
                 }
             }
-            ByteOption::Extract { slot, multiplier, align, math, .. } => {
+            ByteOption::Extract { slot, multiplier, align, math, mask, .. } => {
                 let mut result = aligned((number as i64).wrapping_mul(*multiplier), *align);
                 if let Some((operator, operand)) = math {
                     let operand = operand.get(variables);
@@ -265,11 +278,15 @@ impl ByteOption {
                         MathOperator::Right => ((result as u64) >> operand.clamp(0, 63)) as i64,
                     };
                 }
+                if let Some((mask, shift)) = mask {
+                    result = ((result as u64 & mask) >> shift) as i64;
+                }
                 variables[usize::from(*slot)] = result;
                 Came::To(end)
             }
             ByteOption::Jump(jump) => {
-                let distance = aligned((number as i64).saturating_mul(jump.multiplier), jump.align);
+                let number = i64::try_from(number).unwrap_or(i64::MAX);
+                let distance = aligned(number.saturating_mul(jump.multiplier), jump.align);
                 let base = match jump.from {
                     document::JumpFrom::Field => end,
                     document::JumpFrom::Beginning => 0,
@@ -337,6 +354,51 @@ mod tests {
             base64(text, &mut out);
             assert_eq!(out, bytes, "{}", text.escape_ascii());
         }
+    }
+
+    /// A field of four bytes behind eight.
+    fn field(base: Option<Base>, bitmask: Option<u64>) -> document::Field {
+        let (bytes, offset) = (Number::Fixed(4), Number::Fixed(8));
+        let (relative, endian) = (false, Endian::Big);
+        document::Field { buffer: crate::Buffer::Raw, bytes, offset, relative, endian, base, bitmask }
+    }
+
+    #[test]
+    fn suricata_asks_for_all_digits() {
+        for (dialect, length, there) in
+            [(Dialect::Suricata, 11, false), (Dialect::Suricata, 12, true), (Dialect::Snort2, 11, true)]
+        {
+            let field = Field::new(&field(Some(Base::Dec), None), dialect, &Names::default()).unwrap();
+            let read = field.read(&b"aaaaaaaa1234"[..length], 0, &[0; VARIABLES]);
+            assert_eq!(matches!(read, Read::Number(..)), there, "{dialect:?} {length}");
+        }
+    }
+
+    #[test]
+    fn a_mask_is_of_what_suricata_computes() {
+        for (dialect, result) in [(Dialect::Suricata, 0x74 & 0x0f), (Dialect::Snort3, 0x0f + 5)] {
+            let math = Some(document::Math { op: MathOperator::Add, value: Number::Fixed(5) });
+            let name = "x".to_owned();
+            let option =
+                document::ByteExtract { field: field(None, Some(0x0f)), name, multiplier: None, align: None, math };
+            let option = ByteOption::extract(&option, dialect, &mut Names::default()).unwrap();
+            let mut variables = [0; VARIABLES];
+            assert!(matches!(option.apply(b"aaaaaaaa\0\0\0o", 0, true, &mut variables), Came::To(12)));
+            assert_eq!(variables[0], result, "{dialect:?}");
+        }
+    }
+
+    #[test]
+    fn a_jump_too_far_is_none() {
+        let option = document::ByteJump {
+            field: document::Field { bytes: Number::Fixed(8), offset: Number::Fixed(0), ..field(None, None) },
+            multiplier: None,
+            align: None,
+            from: document::JumpFrom::Beginning,
+            post_offset: None,
+        };
+        let jump = ByteOption::jump(&option, Dialect::Suricata, &Names::default()).unwrap();
+        assert!(matches!(jump.apply(&[0xff; 12], 0, true, &mut [0; VARIABLES]), Came::Not));
     }
 
     #[test]

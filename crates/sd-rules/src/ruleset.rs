@@ -716,9 +716,9 @@ fn part_option(
             PartOption::DataAt { value, more, relative, negated }
         }
         RuleOption::Dataset(lookup) => PartOption::Dataset(Lookup::new(&lookup, made.datasets)),
-        RuleOption::ByteTest(option) => PartOption::Byte(ByteOption::test(&option, names)?),
+        RuleOption::ByteTest(option) => PartOption::Byte(ByteOption::test(&option, dialect, names)?),
         RuleOption::ByteJump(option) => PartOption::Byte(ByteOption::jump(&option, dialect, names)?),
-        RuleOption::ByteExtract(option) => PartOption::Byte(ByteOption::extract(&option, names)?),
+        RuleOption::ByteExtract(option) => PartOption::Byte(ByteOption::extract(&option, dialect, names)?),
         RuleOption::Base64 { bytes, offset, relative, options, .. } => {
             let options = part_options(options, dialect, names, made)?.into_boxed_slice();
             PartOption::Base64 {

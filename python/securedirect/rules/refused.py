@@ -22,7 +22,6 @@ from securedirect.rules.model import (
     Size,
     StreamSize,
     Transformed,
-    buffer_of,
 )
 from securedirect.rules.parser import fail
 
@@ -237,6 +236,9 @@ def _byte_option(seen: _Seen, option: Option) -> None:
                 "byte_math needs an offset",
                 "byte_math:bytes 2,offset 0,oper +,rvalue 4,result n;",
             )
+        size = words.get("bytes", "")
+        if words.get("oper") in ("<<", ">>") and size.isdigit() and int(size) > 4:
+            fail(option.value_at, f"byte_math shifts {size} bytes", "four at most")
         if words.get("string") == "":
             fail(option.value_at, "byte_math's string needs a base", "string dec")
         return
@@ -287,7 +289,7 @@ def _together(rule: Rule) -> None:
         if isinstance(test, Content):
             _one_content(test)
         elif isinstance(test, Pcre):
-            before = (buffer_of(one) for one in tests[:place])
+            before = (one.buffer for one in tests[:place] if isinstance(one, Content | Pcre))
             if "R" in test.flags and test.buffer not in before:
                 hint = "a content or expression of the same buffer comes first"
                 fail(0, "a pcre with R follows no match in its buffer", hint)

@@ -153,6 +153,8 @@ def _pcre(seen: _Seen, option: Option) -> None:
         fail(option.value_at, "Suricata's expressions stand between two '/'", 'pcre:"/expression/flags";')
     flags = value.rpartition("/")[2]
     named = [flag for flag in flags if flag in vocabulary.PCRE_BUFFERS and flag != "B"]
+    if named and "B" in flags:
+        fail(option.value_at, f"pcre flags {named[0]} and B exclude each other", "B is bytes as sent")
     if len(named) > 1 and flags.isalpha():
         fail(
             option.value_at, f"pcre flags {' and '.join(named)} name a buffer twice", "one of them is enough"

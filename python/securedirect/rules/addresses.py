@@ -44,13 +44,13 @@ _FIRST_CLIENT_PORT = 1024
 class Reach:
     """What a header says about requests to a protected server.
 
-    ``foreign``: why it cannot concern them, or empty. ``listed_source``: it names its clients.
+    ``foreign``: why it cannot concern them, or empty. ``clients``: where they come from, if it names them.
     ``client_ports``: the client's ports, ``ports``: destination ports (inclusive ranges); None = any (port of
     the service).
     """
 
     foreign: str = ""
-    listed_source: bool = False
+    clients: Addresses | None = None
     client_ports: tuple[tuple[int, int], ...] | None = None
     ports: tuple[tuple[int, int], ...] | None = None
 
@@ -90,7 +90,7 @@ def _one_way(
         return Reach(f"its source port {describe_ports(source_ports)} is a server's, no client's")
     return Reach(
         "",
-        _names_clients(source),
+        source if _names_clients(source) else None,
         None if client == _EVERY_PORT else client,
         None if ports in (None, _EVERY_PORT) else ports,
     )

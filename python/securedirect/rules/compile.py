@@ -141,11 +141,12 @@ def judge(rule: Rule, service: RuleService | None = None) -> Verdict:
 
 def is_address_list(rule: Rule) -> bool:
     """True for a rule that names hosts and says nothing of what they send."""
-    if not reach(rule.header).listed_source or any(
+    clients = reach(rule.header).clients
+    if clients is None or any(
         isinstance(test, Content | Pcre | IsDataAt | ByteOption | Base64) for test in rule.tests
     ):
         return False
-    named = networks(rule.header.source)
+    named = networks(clients)
     return named is not None and bool(named["in"])
 
 
@@ -407,7 +408,9 @@ def _cidrs(texts: list[str]) -> list[str]:
 
 def listed_networks(rule: Rule) -> dict[str, list[str]]:
     """Of a list of addresses: those meant ("in"), and those not meant ("not")."""
-    return {key: _cidrs(texts) for key, texts in (networks(rule.header.source) or _NOWHERE).items()}
+    clients = reach(rule.header).clients
+    named = networks(clients) if clients is not None else None
+    return {key: _cidrs(texts) for key, texts in (named or _NOWHERE).items()}
 
 
 NETWORKS = ("networks", "except")
@@ -442,8 +445,8 @@ def _sender(rule: Rule) -> dict[str, Any]:
     header_reach = reach(rule.header)
     if header_reach.client_ports is not None:
         entry["src_ports"] = [list(pair) for pair in header_reach.client_ports]
-    if header_reach.listed_source:
-        entry["sources"] = networks(rule.header.source)
+    if header_reach.clients is not None:
+        entry["sources"] = networks(header_reach.clients)
     return entry
 
 

@@ -116,6 +116,13 @@ def test_rules_about_addresses_alone_are_lists(load):
     assert (report.entries[0].status, report.entries[0].decided_by) == ("loaded", "a list of addresses")
 
 
+@pytest.mark.parametrize("header", ["ip any any <> 127.0.0.0/8 any", "ip 127.0.0.0/8 any <> any any"])
+def test_a_rule_for_both_directions_lists_the_end_that_clients_are(load, header):
+    report = load(f'alert {header} (msg:"loopback"; sid:8;)', dialect="snort2")
+    assert json.loads(report.document)["rules"] == []
+    assert [one["networks"] for one in report.reputation] == [["127.0.0.0/8"]]
+
+
 def test_rules_that_match_every_request_never_divert(load):
     report = load(
         'drop tcp any any -> $HOME_NET any (msg:"all"; flow:established,to_server; sid:1;)\n'

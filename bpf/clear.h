@@ -30,9 +30,47 @@
 #define SD_MISSED 512 /* lines of a request: SD_CLEAR_LONGEST / SD_CLEAR_LINE; a power of two */
 #define SD_TRAVELLED 256
 #define SD_HELD_BITS 12
+#define SD_GUARDS 256 /* a power of two */
 #define SD_LINES 1024 /* that a CPU remembers; a power of two */
 #define SD_LINE_SHORTEST 8
 #define SD_LINE_LONGEST 240
+
+/*
+ * A question about a segment: whether a number of its headers is in a range. The next one is "hit" or "miss", always a
+ * later one; behind the last one nothing stands against clearing, and SD_TRAVELS (more than there are) does.
+ */
+struct sd_guard {
+	__u32 low;
+	__u32 span; /* the highest less the lowest */
+	__u16 field;
+	__u16 hit;
+	__u16 miss;
+	__u16 pad;
+};
+
+/* The numbers of a segment, as in crates/sd-rules/src/clearing/guards.rs. */
+enum {
+	SD_F_SOURCE,
+	SD_F_PORT,
+	SD_F_LENGTH,
+	SD_F_FLAGS,
+	SD_F_TTL,
+	SD_F_TOS,
+	SD_F_ID,
+	SD_F_WINDOW,
+	SD_F_ACK,
+	SD_F_SEQ,
+	SD_F_FRAGMENT,
+	SD_F_MAX = 16 /* a power of two */
+};
+
+/* Of a service: first rows of its automaton; start 0: its requests are not cleared. How many guards it has. */
+struct sd_begin {
+	__u32 start;
+	__u32 line;
+	__u32 guards;
+	__u32 pad;
+};
 
 /*
  * Map "clearing". Who writes the tables makes "sequence" odd, writes, and makes it even again; 0: there are none. A walk
@@ -41,13 +79,13 @@
 struct sd_clearing {
 	__u64 sequence;
 	__u64 held_until; /* ns: the latest of those below */
-	__u32 start[SD_SERVICES]; /* first rows of a service's automaton; 0: its requests are not cleared */
-	__u32 line[SD_SERVICES];
+	struct sd_begin begin[SD_SERVICES];
 	__u8 classes[SD_SERVICES][256];
 	__u64 seal_mix; /* odd, and secret like the next: keys of the hashes of cleared requests */
 	__u64 seal_key[SD_CLEAR_LONGEST / 8];
 	__u64 travelled[SD_TRAVELLED][2]; /* the inspector's: reason and count */
 	__u64 held[1 << SD_HELD_BITS]; /* ns, by a hash of the source: until then nothing of it is cleared */
+	struct sd_guard guards[SD_SERVICES][SD_GUARDS];
 };
 
 struct sd_automata {
@@ -93,6 +131,7 @@ struct sd_scratch {
 	__u32 seen; /* headers that were named, and those that were twice */
 	__u32 twice;
 	struct sd_lane lane[2];
+	__u32 number[SD_F_MAX]; /* of the segment that is judged */
 	struct sd_missed missed[SD_MISSED];
 	union {
 		__u8 byte[2 * SD_CLEAR_LONGEST + SD_LINE_LONGEST];
@@ -131,7 +170,7 @@ struct {
 } lines SEC(".maps");
 
 /* Answers of sd_judge(). */
-enum { SD_CLEARED, SD_NOT_CLEARED, SD_CLEARING_OFF };
+enum { SD_CLEARED, SD_NOT_CLEARED, SD_GUARDED, SD_CLEARING_OFF };
 
 static volatile __u32 sd_zero; /* always 0 */
 
@@ -365,7 +404,7 @@ __noinline int sd_next_line(__u32 which, __u32 service, __u64 stamp)
 	if (!c || !s)
 		return 0;
 	service &= SD_SERVICES - 1;
-	ready = c->line[service] & SD_CLEAR_STATE;
+	ready = c->begin[service].line & SD_CLEAR_STATE;
 	lane = &s->lane[which & 1];
 	if (lane->line) {
 		if ((lane->state & SD_CLEAR_STATE) != ready)
@@ -388,7 +427,7 @@ __noinline int sd_next_line(__u32 which, __u32 service, __u64 stamp)
 	lane->line = s->n_walked;
 	lane->at = missed->at;
 	lane->left = missed->length;
-	lane->state = missed->at ? ready : c->start[service];
+	lane->state = missed->at ? ready : c->begin[service].start;
 	return 1;
 }
 
@@ -450,6 +489,43 @@ __noinline int sd_walk(__u32 service, __u64 stamp)
 }
 
 /*
+ * Whether a rule that has no content asks for this segment. Its IP header has no options.
+ */
+__noinline int sd_guarded(struct xdp_md *ctx, __u32 length, __u32 service)
+{
+	__u32 zero = 0, i, n;
+	struct sd_clearing *c = bpf_map_lookup_elem(&clearing, &zero);
+	struct sd_scratch *s = bpf_map_lookup_elem(&scratch, &zero);
+	__u32 word[10]; /* both headers, as they were sent */
+
+	if (!c || !s || bpf_xdp_load_bytes(ctx, 14, word, sizeof(word)))
+		return 1;
+	service &= SD_SERVICES - 1;
+	for (int k = 0; k < 10; k++)
+		word[k] = __builtin_bswap32(word[k]);
+	s->number[SD_F_SOURCE] = word[3];
+	s->number[SD_F_PORT] = word[5] >> 16;
+	s->number[SD_F_LENGTH] = length;
+	s->number[SD_F_FLAGS] = word[8] >> 16 & 0xff;
+	s->number[SD_F_TTL] = word[2] >> 24;
+	s->number[SD_F_TOS] = word[0] >> 16 & 0xff;
+	s->number[SD_F_ID] = word[1] >> 16;
+	s->number[SD_F_WINDOW] = word[8] & 0xffff;
+	s->number[SD_F_ACK] = word[7];
+	s->number[SD_F_SEQ] = word[6];
+	s->number[SD_F_FRAGMENT] = word[1] >> 13 & 7;
+	n = c->begin[service].guards;
+	i = sd_zero;
+	while (i < n && sd_may_loop) {
+		const struct sd_guard *guard = &c->guards[service][sd_bound(i, SD_GUARDS - 1)];
+		__u32 number = s->number[sd_bound(guard->field, SD_F_MAX - 1)];
+
+		i = number - guard->low <= guard->span ? guard->hit : guard->miss;
+	}
+	return i != n;
+}
+
+/*
  * Judge `length` bytes at `offset` of the packet. Leaves the payload's sum and hash in the CPU's scratch, so that the
  * caller can verify the checksum; nothing may be cleared without.
  */
@@ -467,13 +543,15 @@ __noinline int sd_judge(struct xdp_md *ctx, __u32 offset, __u32 length, __u32 se
 	if (!sequence || (sequence & 1))
 		return SD_CLEARING_OFF;
 	service &= SD_SERVICES - 1;
-	if (!c->start[service])
+	if (!c->begin[service].start)
 		return SD_CLEARING_OFF;
 	if (length < SD_CLEAR_SHORTEST)
 		return SD_NOT_CLEARED;
 	asm volatile("" : "+r"(length)); /* two comparisons, not one with a difference that the verifier cannot follow */
 	if (length > SD_CLEAR_LONGEST)
 		return SD_NOT_CLEARED;
+	if (c->begin[service].guards && sd_guarded(ctx, length, service))
+		return SD_GUARDED;
 	at = sd_bound(length / 8, SD_CLEAR_LONGEST / 4 - 1);
 	s->word[at] = s->word[at + 1] = s->word[at + 2] = s->word[at + 3] = 0;
 	if (bpf_xdp_load_bytes(ctx, offset, s->byte, length))

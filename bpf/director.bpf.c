@@ -198,9 +198,9 @@ static __always_inline int clear_request(struct xdp_md *ctx, const struct sd_con
 	sum = (__u64)p->ip->saddr + p->ip->daddr + bpf_htonl(IPPROTO_TCP << 16 | (p->tcp_length + p->payload));
 	sum += sd_sum(p->tcp, p->end, p->tcp_length / 4, 8);
 	verdict = sd_judge(ctx, sizeof(struct ethhdr) + sizeof(struct iphdr) + p->tcp_length, p->payload, p->service);
-	if (verdict == SD_NOT_CLEARED) {
+	if (verdict == SD_NOT_CLEARED || verdict == SD_GUARDED) {
 		*meta_flags |= SD_META_JUDGED;
-		return travels(SD_C_TRAVEL_REQUEST);
+		return travels(verdict == SD_GUARDED ? SD_C_TRAVEL_HEADER : SD_C_TRAVEL_REQUEST);
 	}
 	if (verdict != SD_CLEARED)
 		return travels(SD_C_TRAVEL_OFF);

@@ -248,6 +248,28 @@ def test_the_kernel_forgets_lines_when_rules_change(tmp_path: Path) -> None:
     assert answers() == (True, True, False)
 
 
+GUARDED = """
+alert tcp any 6000:6005 -> any any (msg:"a client's port"; flow:established; sid:900001;)
+alert tcp any any -> any any (msg:"long"; dsize:>200; sid:900003;)
+"""
+
+
+def test_a_guard_comes_and_goes_with_its_rule(tmp_path: Path) -> None:
+    """On both sides of its boundary, asked of the kernel, the reference and the matcher."""
+    (tmp_path / "a.rules").write_text(GUARDED)
+    guarded, other = load_rule_files([tmp_path / "a.rules"]).document, _document(tmp_path / "b.rules", "q7q7")
+    clearing = _core.Clearing(other, kernel=True)
+    short, long = request("/"), request("/" + "a" * 200)
+    for document, travel in ((other, False), (guarded, True), (other, False), (guarded, True)):
+        clearing.reload(document)
+        for port in (5999, 6000, 6005, 6006):
+            for asked in (short, long):
+                cleared, _, sids, matches, kernel = clearing.judge(asked, port=port)
+                mine = travel * ([900001] * (6000 <= port <= 6005) + [900003] * (asked is long))
+                assert (cleared, kernel, sids) == (not mine, not mine, mine), (port, len(asked))
+                assert sorted(matches) == [str(sid) for sid in mine]
+
+
 def test_lines_that_the_kernel_knows_are_judged_together() -> None:
     """What a request must have and must not have twice, when each of its lines is known by itself."""
     clearing = _core.Clearing(load_rule_files([DEFAULT_RULES]).document, kernel=True)

@@ -155,6 +155,53 @@ def test_a_held_request_is_judged_by_the_new_rules(site: Lab, rules: Path) -> No
     assert found[0]["securedirect"]["sid"] == 1000002
 
 
+GUARDED = """
+alert tcp any 6000:6005 -> any any (msg:"X11"; flow:established; sid:1000227;)
+alert tcp any any -> any any (msg:"IRC"; content:"NICK "; flowbits:set,irc; flowbits:noalert; sid:1000228;)
+alert tcp any any -> any any (msg:"after IRC"; flowbits:isset,irc; sid:1000229;)
+"""
+"""Without a content: a client's port, and a bit that another rule sets."""
+
+
+def test_rules_without_a_content_come_and_go_while_requests_are_cleared(site: Lab, rules: Path) -> None:
+    def told(source: str, sid: int) -> int:
+        alerts = [e for e in events(site, "alert") if e["src_ip"] == source]
+        return sum(e["alert"]["signature_id"] == sid for e in alerts)
+
+    def is_cleared(client: Client, data: bytes = request("/")) -> bool:
+        """Whether the kernel cleared it."""
+        before = status(site)["counters"]["cleared"]
+        assert client.ask(data).served_by.startswith("web")
+        return bool(status(site)["counters"]["cleared"] > before)
+
+    rules.write_text(FIRST + GUARDED)
+    reload(site)
+    listed, other = fresh_address(site), fresh_address(site)
+    with Client(site, listed, port=6003) as mine, Client(site, other, port=6006) as theirs:
+        assert not is_cleared(mine) and is_cleared(theirs)
+        assert eventually(lambda: told(listed, 1000227) == 1)
+        shown = status(site)["clearing"]
+        assert 1000227 in {one["sid"] for one in shown["rules"]} and shown["travelled"]["header"]["count"]
+        rules.write_text(FIRST)
+        reload(site)
+        assert is_cleared(mine) and is_cleared(mine)
+        rules.write_text(FIRST + GUARDED)
+        reload(site)
+        assert not is_cleared(mine)
+        assert eventually(lambda: told(listed, 1000227) == 2)
+    assert told(other, 1000227) == 0
+    with Client(site, other) as client:
+        assert is_cleared(client)
+        assert not is_cleared(client, request("/", headers="X: NICK a\r\n"))
+        assert eventually(lambda: told(other, 1000229) == 1)
+        assert not is_cleared(client) and not is_cleared(client), (
+            "a connection with the bit stays with the inspector"
+        )
+        assert eventually(lambda: told(other, 1000229) == 3)
+    with Client(site, other) as client:
+        assert is_cleared(client)
+
+
 def test_rules_that_are_wrong_change_nothing(site: Lab, rules: Path) -> None:
     generation = status(site)["rules"]["generation"]
     rules.write_text(SECOND + 'alert tcp any any -> any 80 (msg:"x"; content:"y;)\n')

@@ -29,6 +29,7 @@ from securedirect.rules import RuleService, load_rule_files
 CHECKOUT = Path(__file__).resolve().parents[2]
 SHARED = CHECKOUT.parent / "shared"
 FOLDERS = (
+    ("gpl-snort-2.0", "snort2"),
     ("snort-2.2.0-web", "snort2"),
     ("gpl-snort-2.8.5-debian", "snort2"),
     ("snort-2.9-community", "snort2"),

@@ -28,7 +28,8 @@ impl Bench {
         if seq == next && offset != 0 && self.template.ack == cleared_ack {
             return false;
         }
-        if tables().judge(payload) != Verdict::Cleared || seq != next && seal != seal_of(payload) {
+        let packet = sd_rules::PacketFacts { payload, ..Default::default() };
+        if tables().judge(&packet) != Verdict::Cleared || seq != next && seal != seal_of(payload) {
             return false;
         }
         if seq == next {
@@ -169,6 +170,40 @@ fn a_successor_goes_on_behind_what_was_cleared() {
     assert!(!b.send(G, ENCODED));
     assert!(!b.send(0, GOOD), "known by its hash, or let go");
     assert_eq!(b.world.received(SERVER), [GOOD, ENCODED].concat());
+}
+
+/// What waits for the bit alone is met by whatever comes next.
+#[test]
+fn a_connection_with_a_bit_is_not_given_back() {
+    const ROBOTS: &[u8] = b"GET /robots.txt HTTP/1.1\r\nHost: shop\r\n\r\n";
+    const R: u32 = ROBOTS.len() as u32;
+    let rule = |sid: u32, silent: bool, options: serde_json::Value| serde_json::json!({"sid": sid, "action": "alert", "scope": "http", "silent": silent, "options": options});
+    let bit = |command: &str| serde_json::json!({"kind": "flowbits", "command": command, "bits": ["seen"]});
+    let uri = serde_json::json!({"kind": "content", "buffer": "http_uri",
+        "bytes": b"/robots.txt".map(|byte| format!("{byte:02x}")).concat()});
+    let with = |waits: bool| {
+        let mut b = Bench::new();
+        let setter = rule(20, true, serde_json::json!([uri, bit("set")]));
+        let rules = if waits { vec![setter, rule(21, false, serde_json::json!([bit("isset")]))] } else { vec![] };
+        let document = serde_json::json!({"version": 1, "rules": rules}).to_string();
+        let set = RuleSet::from_json(document.as_bytes()).unwrap().0;
+        assert!(set.clearing(1 << 22).is_ok());
+        b.engine = Engine::new(config(Method::Adopt), vec![Arc::new(set)]);
+        assert!(b.send(0, GOOD));
+        b.client_acks(500);
+        assert!(!b.send(G, ROBOTS), "another rule's");
+        b.client_acks(900);
+        b
+    };
+    assert!(with(false).send(G + R, GOOD));
+    let mut b = with(true);
+    let alerts = |b: &Bench| b.world.counter(Counter::AlertsRaised);
+    let before = alerts(&b);
+    assert!(!b.send(G + R, GOOD));
+    b.client_acks(1300);
+    assert!(!b.send(2 * G + R, OTHER));
+    assert_eq!(alerts(&b), before + 2);
+    assert_eq!(b.world.received(SERVER), [GOOD, ROBOTS, GOOD, OTHER].concat());
 }
 
 proptest! {

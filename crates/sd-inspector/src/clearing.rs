@@ -1,23 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the kernel clears: gives it its tables, and says for single requests what it does with them and why.
 
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 
-use sd_io::abi::CLEAR_ENTRIES;
+use sd_io::abi::{Guard, CLEAR_ENTRIES};
 use sd_io::clearing::{Automaton, Judge, SharedClearing};
-use sd_rules::clearing::{Refused, Tables, Why};
-use sd_rules::{Decoder, Limits, PacketFacts, RuleId, RuleSet, RuleState, Scratch, Step, Transaction};
+use sd_rules::clearing::{Refused, Tables, Test, Verdict, Why};
+use sd_rules::{Decoder, Limits, PacketFacts, RuleId, RuleSet, RuleState, Scratch, Segment, Step, Transaction};
 use serde_json::{json, Value};
 
 use crate::reload::{Sets, Slot};
-use crate::travelled::Known;
+use crate::travelled::{self, Known};
 
-/// The kernel runs a program on what fits into a page, without its headroom and tail, and is an Ethernet frame.
-const TEST_RUN: std::ops::Range<usize> = 14..3000;
+/// The kernel runs a program on what fits into a page, without its headroom and tail.
+const TEST_RUN: usize = 3000;
+/// Of the segments that are cleared: ACK, alone or with PSH.
+const FLAGS: [u8; 2] = [0x10, 0x18];
 
 fn automaton(tables: &Tables) -> Automaton<'_> {
     let Tables { classes, entries, start, line, .. } = tables;
-    Automaton { classes, entries, start: *start, line: *line }
+    let guard = |test: &Test| {
+        let Test { field, low, span, hit, miss } = *test;
+        Guard { low, span, field, hit, miss, pad: 0 }
+    };
+    let guards = tables.tests.iter().map(guard).collect();
+    Automaton { classes, entries, start: *start, line: *line, guards }
 }
 
 /// Of each service.
@@ -47,7 +55,8 @@ pub fn install(shared: &SharedClearing, slot: &Slot, built: Built) -> Value {
     let said = rules.iter().zip(&built).map(|(rules, tables)| {
         let name = &rules.service().name;
         match tables {
-            Ok(tables) => json!({"service": name, "cleared": true, "table_bytes": tables.entries.len() * 4}),
+            Ok(tables) => json!({"service": name, "cleared": true, "table_bytes": tables.entries.len() * 4,
+                "questions": tables.tests.len()}),
             Err(refused) => json!({"service": name, "cleared": false, "why": refused.to_string(),
                 "rules": open(rules, refused)}),
         }
@@ -119,25 +128,30 @@ impl Clearing {
         Ok((Arc::new(rules), tables))
     }
 
-    pub fn judge(&mut self, request: &[u8]) -> Result<Judged, String> {
-        let (why, sids) = match self.tables.why(request) {
+    /// A request that is sent in one segment by this client, whichever of the flags that has.
+    pub fn judge(&mut self, client: SocketAddrV4, request: &[u8]) -> Result<Judged, String> {
+        let frames = FLAGS.map(|flags| frame(client, self.rules.service().port, flags, request));
+        let packets: Vec<PacketFacts<'_>> = frames.iter().filter_map(|frame| travelled::facts(frame)).collect();
+        let why = packets.iter().find_map(|packet| self.tables.why(packet));
+        let named = |ids: &[u32]| ids.iter().map(|id| self.rules.rule(RuleId(*id)).sid).collect();
+        let (why, sids) = match why {
             None => (String::new(), Vec::new()),
-            Some(Why::Rules(piece, ids)) => (
-                format!("holds {:?} of rules", String::from_utf8_lossy(&piece)),
-                ids.iter().map(|id| self.rules.rule(RuleId(*id)).sid).collect(),
-            ),
+            Some(Why::Rules(piece, ids)) => {
+                (format!("holds {:?} of rules", String::from_utf8_lossy(&piece)), named(&ids))
+            }
+            Some(Why::Guarded(ids)) => (Why::Guarded(Vec::new()).to_string(), named(&ids)),
             Some(why) => (why.to_string(), Vec::new()),
         };
-        let kernel = self.kernel.as_ref().filter(|_| TEST_RUN.contains(&request.len()));
-        let kernel = kernel.map(|judge| twice(judge, request)).transpose()?;
-        let limits = Limits { dst_port: self.rules.service().port, ..Limits::default() };
-        Ok(Judged {
-            cleared: why.is_empty(),
-            why,
-            sids,
-            matches: matches(&self.rules, &limits, &mut self.scratch, request),
-            kernel,
-        })
+        let mut kernel = None;
+        if let Some(judge) = self.kernel.as_ref().filter(|_| frames[0].len() < TEST_RUN) {
+            for (frame, packet) in frames.iter().zip(&packets) {
+                let same = twice(judge, frame)? == (self.tables.judge(packet) == Verdict::Cleared);
+                kernel = Some(kernel.unwrap_or(true) && same);
+            }
+            kernel = kernel.map(|same| same == why.is_empty());
+        }
+        let matches = matches(&self.rules, &mut self.scratch, &packets);
+        Ok(Judged { cleared: why.is_empty(), why, sids, matches, kernel })
     }
 
     /// Nanoseconds that XDP takes for each of these, which must be cleared; none where the kernel cannot.
@@ -155,13 +169,29 @@ impl Clearing {
     pub fn summary(&self) -> Value {
         let tables = &self.tables;
         json!({"rules": self.rules.len(), "never": tables.summary.never, "sought": tables.summary.sought,
+            "guarded": tables.summary.guarded, "bits": tables.summary.bits, "questions": tables.tests.len(),
             "patterns": tables.summary.patterns, "table_bytes": tables.entries.len() * 4})
     }
 }
 
+/// A request as a segment; without checksums, which the judge leaves to its caller.
+fn frame(client: SocketAddrV4, port: u16, flags: u8, request: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0; 12];
+    frame.extend([8, 0, 0x45, 0]);
+    frame.extend(u16::try_from(40 + request.len()).unwrap_or(u16::MAX).to_be_bytes());
+    frame.extend([0, 1, 0x40, 0, 64, 6, 0, 0]);
+    frame.extend(client.ip().octets());
+    frame.extend([192, 0, 2, 100]);
+    frame.extend(client.port().to_be_bytes());
+    frame.extend(port.to_be_bytes());
+    frame.extend([0, 0, 0, 1, 0, 0, 0, 1, 5 << 4, flags, 0xff, 0xff, 0, 0, 0, 0]);
+    frame.extend(request);
+    frame
+}
+
 /// The kernel's answer, which may not depend on whether it remembers lines of the request.
-fn twice(judge: &Judge, request: &[u8]) -> Result<bool, String> {
-    let once = || judge.judge(request, 1).map(|(cleared, _)| cleared).map_err(|error| error.to_string());
+fn twice(judge: &Judge, frame: &[u8]) -> Result<bool, String> {
+    let once = || judge.judge(frame, 1).map(|(cleared, _)| cleared).map_err(|error| error.to_string());
     match (once()?, once()?) {
         (first, second) if first == second => Ok(first),
         (first, _) => Err(format!("the kernel's program said {first} of a request and then the contrary")),
@@ -170,18 +200,23 @@ fn twice(judge: &Judge, request: &[u8]) -> Result<bool, String> {
 
 /// The sids that a connection with this request matches; without those that only say that the matcher gave up on a rule,
 /// as a rule without its content matches nothing, however long the matcher would look.
-fn matches(rules: &RuleSet, limits: &Limits, scratch: &mut Scratch, request: &[u8]) -> Vec<String> {
+fn matches(rules: &RuleSet, scratch: &mut Scratch, packets: &[PacketFacts<'_>]) -> Vec<String> {
     let mut found = Vec::new();
-    let mut transaction = Transaction::default();
-    transaction.set_source(&Arc::new(RuleState::new(1024)), 1);
-    for flags in [0x10, 0x18] {
-        let port = limits.dst_port;
-        let facts = PacketFacts { payload: request, flags, seq: 1, ack: 1, dst_port: port, ..PacketFacts::default() };
-        transaction.judge_packet(rules, scratch, &facts, &mut found);
+    let mut whole = true;
+    for packet in packets {
+        let request = packet.payload;
+        let mut transaction = Transaction::default();
+        let source = packet.ip.get(12..16).unwrap_or_default().iter().fold(0, |all, byte| all << 8 | u128::from(*byte));
+        transaction.set_source(&Arc::new(RuleState::new(1024)), source);
+        let (src_port, dst_port, segment) = (packet.src_port, packet.dst_port, Some(Segment::of(packet)));
+        let limits = Limits { src_port, dst_port, segment, sent: (request.len() as u64, 0), ..Limits::default() };
+        transaction.judge_packet(rules, scratch, packet, &mut found);
+        whole &= transaction.advance(rules, &limits, scratch, request, true, &mut found)
+            == Step::Done { consumed: request.len() };
+        transaction.finish(rules, &limits, scratch, request, &mut found);
     }
-    let step = transaction.advance(rules, limits, scratch, request, true, &mut found);
-    let whole = step == Step::Done { consumed: request.len() };
-    transaction.finish(rules, limits, scratch, request, &mut found);
+    found.sort_unstable_by_key(|found| found.rule.0);
+    found.dedup_by_key(|found| found.rule);
     let gave_up =
         [Decoder::MatchBound, Decoder::PcreBound, Decoder::WorkBound].map(|decoder| rules.decoder_rule(decoder));
     let mut names: Vec<String> = found

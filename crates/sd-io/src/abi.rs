@@ -94,6 +94,8 @@ pub const CLEAR_ENTRIES: usize = 1 << 22;
 pub const CLEAR_LONGEST: usize = 2048;
 /// Reasons that are counted.
 pub const TRAVELLED: usize = 256;
+/// What is asked of a segment's headers, for each service.
+pub const GUARDS: usize = 256;
 /// Sources whose proof is outstanding stand in a table of so many places, as a power of two.
 pub const HELD_BITS: u32 = 12;
 /// Bytes that its hash takes at a time.
@@ -105,13 +107,36 @@ pub const CLEAR_STRIDE: usize = 32;
 pub struct Clearing {
     pub sequence: u64,
     pub held_until: u64,
-    pub start: [u32; SERVICES],
-    pub line: [u32; SERVICES],
+    pub begin: [Begin; SERVICES],
     pub classes: [[u8; 256]; SERVICES],
     pub seal_mix: u64,
     pub seal_key: [u64; CLEAR_LONGEST / 8],
     pub travelled: [[u64; 2]; TRAVELLED],
     pub held: [u64; 1 << HELD_BITS],
+    pub guards: [[Guard; GUARDS]; SERVICES],
+}
+
+/// `struct sd_begin`
+#[repr(C)]
+#[allow(missing_docs)]
+pub struct Begin {
+    pub start: u32,
+    pub line: u32,
+    pub guards: u32,
+    pub pad: u32,
+}
+
+/// `struct sd_guard`
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Guard {
+    pub low: u32,
+    pub span: u32,
+    pub field: u16,
+    pub hit: u16,
+    pub miss: u16,
+    pub pad: u16,
 }
 
 /// `struct sd_service`
@@ -265,7 +290,7 @@ const _: () = {
 };
 
 /// Names of the director's counters, in the order of `enum sd_counter`.
-pub const COUNTERS: [&str; 34] = [
+pub const COUNTERS: [&str; 35] = [
     "arp_replies",
     "new_flows",
     "new_flows_honeypot",
@@ -283,6 +308,7 @@ pub const COUNTERS: [&str; 34] = [
     "travel_segment",
     "travel_pipelined",
     "travel_request",
+    "travel_header",
     "drop_malformed",
     "drop_not_service",
     "drop_fragment",
@@ -377,6 +403,22 @@ mod tests {
             cleared_ack
         );
         same!(btf, "sd_bucket", Bucket, tag, first_ack, way);
+        same!(btf, "sd_begin", Begin, start, line, guards, pad);
+        same!(btf, "sd_guard", Guard, low, span, field, hit, miss, pad);
+        same!(
+            btf,
+            "sd_clearing",
+            Clearing,
+            sequence,
+            held_until,
+            begin,
+            classes,
+            seal_mix,
+            seal_key,
+            travelled,
+            held,
+            guards
+        );
         same!(btf, "sd_attacker", Attacker, since, expires, connections, sid, pad);
         same!(btf, "sd_allow_key", AllowKey, prefix_length, address);
     }

@@ -15,13 +15,15 @@ use crate::object;
 use crate::shared::{share, Mapping};
 
 /// One service's automaton, with rows counted from its own first entry.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Automaton<'a> {
     pub classes: &'a [u8; 256],
     pub entries: &'a [u32],
     pub start: u32,
     pub line: u32,
+    /// Asked in their order from the first; at most [`abi::GUARDS`].
+    pub guards: Vec<abi::Guard>,
 }
 
 /// NH (see `sd_sum_and_hash` of bpf/clear.h), and the length.
@@ -65,9 +67,9 @@ impl SharedClearing {
         let mut base = 0usize;
         let mut left_out = Vec::new();
         for service in 0..abi::SERVICES {
-            let mut rows = (0, 0);
-            if let Some(automaton) = services.get(service).copied().flatten() {
-                if base + automaton.entries.len() <= abi::CLEAR_ENTRIES {
+            let mut begin = abi::Begin { start: 0, line: 0, guards: 0, pad: 0 };
+            if let Some(automaton) = services.get(service).and_then(Option::as_ref) {
+                if base + automaton.entries.len() <= abi::CLEAR_ENTRIES && automaton.guards.len() <= abi::GUARDS {
                     for (place, entry) in automaton.entries.iter().enumerate() {
                         if let Some(to) = self.automata.u32((base + place) * 4) {
                             to.store(entry + base as u32, Ordering::Relaxed);
@@ -78,20 +80,50 @@ impl SharedClearing {
                             to.store(*class, Ordering::Relaxed);
                         }
                     }
-                    rows = (automaton.start + base as u32, automaton.line + base as u32);
+                    for (place, guard) in automaton.guards.iter().enumerate() {
+                        self.write_guard(
+                            offset_of!(Clearing, guards) + (service * abi::GUARDS + place) * size_of::<abi::Guard>(),
+                            guard,
+                        );
+                    }
+                    begin.start = automaton.start + base as u32;
+                    begin.line = automaton.line + base as u32;
+                    begin.guards = automaton.guards.len() as u32;
                     base += automaton.entries.len();
                 } else {
                     left_out.push(service);
                 }
             }
-            let row = |field: usize| self.control.u32(field + service * 4);
-            if let (Some(start), Some(line)) = (row(offset_of!(Clearing, start)), row(offset_of!(Clearing, line))) {
-                start.store(rows.0, Ordering::Relaxed);
-                line.store(rows.1, Ordering::Relaxed);
+            let place = offset_of!(Clearing, begin) + service * size_of::<abi::Begin>();
+            for (field, value) in [
+                (offset_of!(abi::Begin, start), begin.start),
+                (offset_of!(abi::Begin, line), begin.line),
+                (offset_of!(abi::Begin, guards), begin.guards),
+            ] {
+                if let Some(to) = self.control.u32(place + field) {
+                    to.store(value, Ordering::Relaxed);
+                }
             }
         }
         sequence.store(odd + 1, Ordering::Release);
         left_out
+    }
+
+    fn write_guard(&self, place: usize, guard: &abi::Guard) {
+        for (field, value) in [(offset_of!(abi::Guard, low), guard.low), (offset_of!(abi::Guard, span), guard.span)] {
+            if let Some(to) = self.control.u32(place + field) {
+                to.store(value, Ordering::Relaxed);
+            }
+        }
+        for (field, value) in [
+            (offset_of!(abi::Guard, field), guard.field),
+            (offset_of!(abi::Guard, hit), guard.hit),
+            (offset_of!(abi::Guard, miss), guard.miss),
+        ] {
+            if let Some(to) = self.control.u16(place + field) {
+                to.store(value, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Unless they are there: keys of the hashes of cleared requests.
@@ -203,11 +235,11 @@ impl Judge {
         &self.tables
     }
 
-    /// Judge a request `repeat` times: whether the first service's tables clear it, and the mean duration.
-    pub fn judge(&self, request: &[u8], repeat: u32) -> Result<(bool, Duration)> {
+    /// Judge a request `repeat` times, an Ethernet frame without options in its headers: whether the first service's tables clear it, and the mean duration.
+    pub fn judge(&self, frame: &[u8], repeat: u32) -> Result<(bool, Duration)> {
         const XDP_TX: u32 = 3;
         let program = self.object.progs_mut().next().ok_or_else(|| Error::host("the BPF object has no program"))?;
-        let input = ProgramInput { data_in: Some(request), repeat, ..ProgramInput::default() };
+        let input = ProgramInput { data_in: Some(frame), repeat, ..ProgramInput::default() };
         let output = program.test_run(input).map_err(|error| Error::bpf("run the BPF program on a request", &error))?;
         Ok((output.return_value == XDP_TX, output.duration))
     }

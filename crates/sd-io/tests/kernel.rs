@@ -141,16 +141,76 @@ fn sources_on_rules_lists_are_told_and_may_be_diverted() {
     director.detach().unwrap();
 }
 
-/// An automaton that clears whatever has two lines and more: rows for the first line, a line's beginning, and its rest.
-const ANY_LINES: Automaton<'static> = {
+/// Two classes: line ends and all else.
+const LINE_ENDS: [u8; 256] = {
     let mut classes = [0; 256];
     classes[b'\n' as usize] = 1;
-    // Two classes; the first byte of a request counts as its Host.
-    const HOST: u32 = 1 << 22;
-    Automaton { classes: &{ classes }, entries: &[0, 0, 4 | HOST, 0, 4, 6, 4, 0], start: 2, line: 6 }
+    classes
 };
 
+/// Clears whatever has two lines and more, unless a guard holds: rows for the first line, the rest of lines, and their
+/// beginning. The first byte of a request counts as its Host.
+fn any_lines(guards: Vec<abi::Guard>) -> Automaton<'static> {
+    const HOST: u32 = 1 << 22;
+    Automaton { classes: &LINE_ENDS, entries: &[0, 0, 4 | HOST, 0, 4, 6, 4, 0], start: 2, line: 6, guards }
+}
+
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// A question whose answer decides: whether a field has this value.
+fn guard(field: u16, value: u32) -> abi::Guard {
+    abi::Guard { low: value, span: 0, field, hit: u16::MAX, miss: 1, pad: 0 }
+}
+
+/// Every field, as bpf/clear.h numbers them, on both sides of its value.
+#[test]
+#[ignore = "needs root"]
+fn a_guard_keeps_its_segments_from_being_cleared() {
+    let site = Site::new();
+    let wire = site.wire();
+    let director = Director::load("wire", site.options()).unwrap();
+    configure(&director, &[]);
+    director.attach(Wanted::Auto).unwrap();
+    let tables = director.clearing().unwrap().expect("this kernel can clear");
+    let mut port = 40_000;
+    let mut cleared = |guards: &dyn Fn(u32) -> Vec<abi::Guard>| {
+        port += 1;
+        for (flags, ack, payload) in [(SYN, 0, &b""[..]), (ACK, 77, b"")] {
+            wire.send(&segment_from(CLIENT, port, flags, if flags == SYN { 1000 } else { 1001 }, ack, &[], payload));
+        }
+        tables.install(&[Some(any_lines(guards(u32::from(port))))]);
+        let count = || (counter(&director, "cleared"), counter(&director, "travel_header"));
+        let before = count();
+        wire.send(&segment_from(CLIENT, port, ACK | PSH, 1001, 77, &[], REQUEST));
+        let began = Instant::now();
+        while count() == before && began.elapsed() < Duration::from_secs(2) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let after = count();
+        assert_eq!(after.0 + after.1, before.0 + before.1 + 1);
+        after.0 > before.0
+    };
+    let source = u32::from_be_bytes(CLIENT);
+    let values = [source, 0, REQUEST.len() as u32, u32::from(ACK | PSH), 64, 0, 0, 0xffff, 77, 1001, 0];
+    for (field, value) in (0..).zip(values) {
+        let value = |port: u32| if field == 1 { port } else { value };
+        assert!(!cleared(&|port| vec![guard(field, value(port))]), "{field}");
+        assert!(cleared(&|port| vec![guard(field, value(port) + 1)]), "{field}");
+    }
+    // Both of two, in a list of which another question comes first.
+    let both = |port: u32, ttl: u32| {
+        vec![
+            guard(0, 1),
+            abi::Guard { hit: 2, miss: 3, ..guard(1, port) },
+            abi::Guard { hit: u16::MAX, miss: 3, ..guard(4, ttl) },
+        ]
+    };
+    assert!(!cleared(&|port| both(port, 64)));
+    assert!(cleared(&|port| both(port, 65)) && cleared(&|port| both(port + 1, 64)));
+    // Taken away again.
+    assert!(cleared(&|_| Vec::new()));
+    director.detach().unwrap();
+}
 
 #[test]
 #[ignore = "needs root"]
@@ -163,7 +223,7 @@ fn only_a_source_whose_proof_is_outstanding_is_not_cleared() {
     configure(&director, &[]);
     director.attach(Wanted::Auto).unwrap();
     let tables = director.clearing().unwrap().expect("this kernel can clear");
-    tables.install(&[Some(ANY_LINES)]);
+    tables.install(&[Some(any_lines(Vec::new()))]);
     let mut port = 40_000;
     let mut cleared = |source: [u8; 4]| {
         port += 1;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `_core.Clearing`
 
+use std::net::SocketAddrV4;
+
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use sd_inspector::clearing;
@@ -24,8 +26,11 @@ impl Clearing {
         self.0.reload(document).map_err(PyValueError::new_err)
     }
 
-    fn judge(&mut self, request: &[u8]) -> PyResult<Judged> {
-        let judged = self.0.judge(request).map_err(PyRuntimeError::new_err)?;
+    /// `source` and `port`: the client's.
+    #[pyo3(signature = (request, *, source = "198.51.100.1", port = 40000))]
+    fn judge(&mut self, request: &[u8], source: &str, port: u16) -> PyResult<Judged> {
+        let source = source.parse().map_err(|_| PyValueError::new_err(format!("{source:?} is no IPv4 address")))?;
+        let judged = self.0.judge(SocketAddrV4::new(source, port), request).map_err(PyRuntimeError::new_err)?;
         Ok((judged.cleared, judged.why, judged.sids, judged.matches, judged.kernel))
     }
 

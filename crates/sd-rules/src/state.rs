@@ -259,6 +259,10 @@ pub struct FlowBits {
 }
 
 impl FlowBits {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn get(&self, bit: u64) -> bool {
         self.bits.contains(&bit)
     }

@@ -217,6 +217,11 @@ impl Transaction {
         self.source = Some((Arc::clone(state), address));
     }
 
+    /// A bit of the connection is set: rules that wait for one may match whatever comes.
+    pub fn has_bits(&self) -> bool {
+        !self.flow_bits.is_empty()
+    }
+
     /// Judges one segment of the connection by the rules that ask for single segments; appends each that matches once.
     pub fn judge_packet(
         &mut self,

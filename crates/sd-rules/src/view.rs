@@ -122,7 +122,7 @@ pub(crate) struct Networks {
 }
 
 /// In a document, the end that was connected to.
-const SERVER: &str = "server";
+pub(crate) const SERVER: &str = "server";
 
 impl Networks {
     pub fn new(networks: document::Networks) -> Result<Networks, String> {
@@ -156,7 +156,7 @@ pub fn number(address: IpAddr) -> u128 {
 }
 
 /// "address", "address/length" or "first-last".
-fn range(text: &str) -> Result<(u128, u128), String> {
+pub(crate) fn range(text: &str) -> Result<(u128, u128), String> {
     let wrong = || format!("{text:?} is no network");
     let parse = |text: &str| text.trim().parse::<IpAddr>().map_err(|_| wrong());
     if let Some((low, high)) = text.split_once('-') {

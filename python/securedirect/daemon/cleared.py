@@ -67,7 +67,13 @@ def reasons_in_words(figures: Mapping[str, Any]) -> list[str]:
     def told(one: Mapping[str, Any], what: str) -> str:
         return f"{what} {one['share']:.0%}" + (f" ({one['service']})" if several else "")
 
-    lines = []
+    lines = [
+        f"nothing of {one['service']}, whose requests all travel: {one['why']}"
+        + (f": {', '.join(map(str, one['rules'][:SHOWN]))}" if one["rules"] else "")
+        + (", ..." if len(one["rules"]) > SHOWN else "")
+        for one in figures.get("services", ())
+        if not one["cleared"]
+    ]
     if figures["reasons"]:
         lines.append("not for: " + ", ".join(told(one, one["reason"]) for one in figures["reasons"][:SHOWN]))
     if figures["rules"]:

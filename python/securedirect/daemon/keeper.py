@@ -80,6 +80,9 @@ class Keeper:
         self.state = "stopped"
         self.restarts = 0
         self.last_exit = ""
+        self.clearing: list[dict[str, Any]] = []
+        """What the inspector said of each service when it started or took rules: whether the kernel clears
+        requests of it, or why not and because of which rules."""
         self.started: float | None = None
         """When the present one was started, seconds of the epoch."""
 
@@ -171,6 +174,7 @@ class Keeper:
         answer = json.loads(line)
         if not answer.pop("ok"):
             raise HostError(f"the inspector refuses the rules: {answer['error']}", "the old rules stay")
+        self.clearing = answer.get("clearing") or []
         old, self._rules_fd = self._rules_fd, _memory_file("rules", rules)
         os.close(old)
         return dict(answer)
@@ -256,6 +260,7 @@ class Keeper:
         try:
             event = json.loads(line)["securedirect"]
             if event["event"] == EventId.INSPECTOR_STARTED:
+                self.clearing = event.get("clearing") or []
                 self._ready.set()
             elif event["event"] == EventId.INSPECTOR_FAILED:
                 self._failure = str(event["message"])

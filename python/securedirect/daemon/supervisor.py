@@ -359,6 +359,7 @@ class Supervisor:
                 "ms": round(1000 * (time.monotonic() - began)),
                 "compile_ms": answer.get("ms", 0),
                 "needs_restart": later,
+                "clearing": answer.get("clearing") or [],
             }
             self.events.event(
                 EventId.RULES_RELOADED,
@@ -366,6 +367,7 @@ class Supervisor:
                 rules=result["rules"],
                 ms=result["ms"],
                 by=by,
+                clearing=result["clearing"],
             )
             _log.info("rules reloaded: %d loaded, generation %d", result["rules"], self.generation)
             if later:
@@ -509,6 +511,8 @@ class Supervisor:
         looked_at, counted = self.director.travelled()
         clearing |= reasons(looked_at, counted, [service.name for service in config.services])
         keeper = self.keeper
+        http = {service.name for service in config.services if service.protocol == "http"}
+        clearing["services"] = [one for one in (keeper.clearing if keeper else []) if one["service"] in http]
         return {
             "version": _version(),
             "state": self.state,

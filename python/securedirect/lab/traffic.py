@@ -65,14 +65,20 @@ class Client:
     """One TCP connection from a host of the lab to the service."""
 
     def __init__(
-        self, lab: Lab, source: str | None = None, *, host: str = "client1", timeout: float = 8.0
+        self,
+        lab: Lab,
+        source: str | None = None,
+        *,
+        port: int = 0,
+        host: str = "client1",
+        timeout: float = 8.0,
     ) -> None:
         with lab.inside(host):
             self.socket = socket.socket()
         self.socket.settimeout(timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if source is not None:
-            self.socket.bind((source, 0))
+            self.socket.bind((source, port))
         self.socket.connect((lab.vip, lab.port))
         self._left = b""
 

@@ -41,3 +41,15 @@ def test_reasons_and_rules() -> None:
     ]
     assert reasons_in_words(figures)[1] == "by rules: 1070 20% (http), 1122 5% (http)"
     assert reasons_in_words(reasons(0, [], ["http"])) == []
+
+
+def test_a_service_of_which_nothing_is_cleared_is_told_with_its_rules():
+    services = [
+        {"service": "http", "cleared": True, "table_bytes": 4, "questions": 0},
+        {"service": "shop", "cleared": False, "why": "6 rules have no content", "rules": [1, 2, 3, 4, 5, 6]},
+        {"service": "wiki", "cleared": False, "why": "too large", "rules": []},
+    ]
+    assert reasons_in_words(reasons(0, [], ["http"]) | {"services": services}) == [
+        "nothing of shop, whose requests all travel: 6 rules have no content: 1, 2, 3, 4, 5, ...",
+        "nothing of wiki, whose requests all travel: too large",
+    ]

@@ -81,11 +81,12 @@ impl Core {
 }
 
 /// Nothing of the connection is here any more, and the server's stream is between two requests: XDP may go on alone. If
-/// it has counted further packets, they come here and it does not.
+/// it has counted further packets, they come here and it does not. Where a rule has set a bit of the connection, others
+/// may wait for no more than that, now or after a reload: it stays here.
 pub(super) fn give_back<H: Host>(c: &mut Connection, host: &H) {
     let free = matches!(c.phase, Phase::Judging)
         && c.stream.idle()
-        && !(c.streaming || c.tunnel || c.stays || c.suspended || c.deep.is_some());
+        && !(c.streaming || c.tunnel || c.stays || c.suspended || c.deep.is_some() || c.transaction.has_bits());
     if let Some(ack) = c.completed.filter(|_| free && !c.given_back) {
         c.given_back = true;
         host.give_back(c.flow, c.seen, ack);

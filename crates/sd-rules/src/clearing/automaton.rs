@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::grammar::{Grammar, AGENT, DEAD, FORBIDDEN, LINE, START};
+use super::guards::{self, Guard, Test};
 use super::needs::{Need, Piece, Region, LONGEST, SHORTEST};
 use super::text::fold;
+use crate::packet::PacketFacts;
 
 /// An entry of the table: the place of the next state's row, and which of the headers that may stand once has just
 /// been named. The numbers are those of `bpf/clear.h`.
@@ -32,6 +34,10 @@ pub struct Clearing {
     pub never: usize,
     /// Rules that are looked for by a content.
     pub sought: usize,
+    /// Rules that ask for what headers show.
+    pub guarded: usize,
+    /// Rules that wait for a bit of the connection.
+    pub bits: usize,
     pub patterns: usize,
 }
 
@@ -42,7 +48,10 @@ pub struct Tables {
     /// Rows of the request's beginning and of a header line's.
     pub start: u32,
     pub line: u32,
+    /// What is asked of a segment's headers first.
+    pub tests: Vec<Test>,
     pub summary: Clearing,
+    guards: Vec<(Guard, u32)>,
     /// For each piece the rules that it stands for, to say why a request was not cleared.
     pieces: Vec<(Piece, Vec<u32>)>,
     grammar: Grammar,
@@ -73,6 +82,8 @@ pub enum Why {
     NoHost,
     #[error("a content of rules")]
     Rules(Vec<u8>, Vec<u32>),
+    #[error("what rules ask of headers")]
+    Guarded(Vec<u32>),
 }
 
 impl Tables {
@@ -85,12 +96,19 @@ impl Tables {
     ) -> Result<Tables, Refused> {
         let mut summary = Clearing::default();
         let mut open = Vec::new();
+        let (mut tests, mut guards) = (Vec::new(), Vec::new());
         let mut rules_of: HashMap<(Box<[u8]>, u8), usize> = HashMap::new();
         let mut pieces: Vec<(Piece, Vec<u32>)> = Vec::new();
         for (index, need) in needs.iter().enumerate().filter(|(index, _)| ours(*index as u32)) {
             match need {
                 Need::Never => summary.never += 1,
                 Need::Open => open.push(index as u32),
+                Need::Bits => summary.bits += 1,
+                Need::Guarded(guard) if guard.write(&mut tests) => {
+                    summary.guarded += 1;
+                    guards.push((guard.clone(), index as u32));
+                }
+                Need::Guarded(_) => open.push(index as u32),
                 Need::Pieces(of_rule) => {
                     summary.sought += 1;
                     for piece in of_rule {
@@ -114,11 +132,15 @@ impl Tables {
         let mut build = Build::new(&pieces, percent);
         build.run(limit)?;
         let Build { classes, entries, start, line, grammar, .. } = build;
-        Ok(Tables { classes, entries, start, line, summary, pieces, grammar })
+        Ok(Tables { classes, entries, start, line, tests, summary, guards, pieces, grammar })
     }
 
     /// The same walk as the kernel's.
-    pub fn judge(&self, request: &[u8]) -> Verdict {
+    pub fn judge(&self, packet: &PacketFacts<'_>) -> Verdict {
+        let request = packet.payload;
+        if guards::travels(&self.tests, packet) {
+            return Verdict::Travels;
+        }
         if !(SHORTEST..=LONGEST).contains(&request.len()) || !request.ends_with(b"\r\n\r\n") {
             return Verdict::Travels;
         }
@@ -162,9 +184,15 @@ impl Tables {
     }
 
     /// For people: why a request is not cleared; None when it is.
-    pub fn why(&self, request: &[u8]) -> Option<Why> {
-        if self.judge(request) == Verdict::Cleared {
+    pub fn why(&self, packet: &PacketFacts<'_>) -> Option<Why> {
+        let request = packet.payload;
+        if self.judge(packet) == Verdict::Cleared {
             return None;
+        }
+        let guarded: Vec<u32> =
+            self.guards.iter().filter(|(guard, _)| guard.holds(packet)).map(|(_, rule)| *rule).collect();
+        if !guarded.is_empty() {
+            return Some(Why::Guarded(guarded));
         }
         if !(SHORTEST..=LONGEST).contains(&request.len()) || !request.ends_with(b"\r\n\r\n") {
             return Some(Why::Length);

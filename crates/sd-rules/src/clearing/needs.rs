@@ -3,15 +3,20 @@
 
 use std::sync::Arc;
 
+use super::guards::Guard;
 use super::literals;
 use super::text::{bits, fold, shortened};
-use crate::document::{Comparison, Content, Dialect, Number, Operator, Pcre, Rule, RuleOption, Scope, TransformStep};
-use crate::packet::FlagsTest;
+use crate::document::{
+    BitCommand, Comparison, Content, Dialect, Number, Operator, Pcre, Rule, RuleOption, TransformStep,
+};
 use crate::transform::untransformed;
 use crate::Buffer;
 
 /// More alternatives than this are no use.
 const ALTERNATIVES: usize = 64;
+
+/// A content of so many bits is better than any guard.
+const RARE: f32 = 16.0;
 
 /// What a protocol's name is worth where it does not belong.
 const ENDS: f32 = 20.0;
@@ -50,6 +55,10 @@ pub(crate) enum Need {
     Never,
     /// One of these stands in each that matches.
     Pieces(Vec<Piece>),
+    /// Only segments for which this holds.
+    Guarded(Guard),
+    /// Only in connections with a bit that another rule's match has set: of these nothing is cleared.
+    Bits,
     /// Nothing that could be looked for.
     Open,
 }
@@ -68,10 +77,12 @@ pub const LONGEST: usize = 2048;
 pub const FLAGS: [u8; 2] = [0x10, 0x18];
 
 impl Need {
-    /// `required`: the literals of an expression, as [`literals::required`] tells them.
+    /// What a rule has most of is asked for: a bit costs nothing, a content next to nothing, a guard some time for each
+    /// request. `required`: the literals of an expression, as [`literals::required`] tells them.
     pub fn of(rule: &Rule, mut required: impl FnMut(&Pcre) -> Option<Arc<[Vec<u8>]>>) -> Need {
         let mut best: Option<Choice> = None;
-        let packet = rule.scope == Scope::Packet;
+        let mut bits_wanted = false;
+        let Some(guard) = Guard::of(rule) else { return Need::Never };
         for option in &rule.options {
             let found = match option {
                 RuleOption::Oddity { sids } if sids.iter().all(|sid| !of_plain_oddity(*sid)) => return Need::Never,
@@ -81,12 +92,9 @@ impl Need {
                 RuleOption::Content(content) => of_content(rule, content),
                 RuleOption::Pcre(pcre) if !pcre.negated => of_pcre(rule.dialect, pcre, &mut required),
                 RuleOption::Transform { buffer, steps, options } => of_transformed(rule, *buffer, steps, options),
-                RuleOption::Flags { set, mode, mask } if packet => match FlagsTest::new(set, mode, mask) {
-                    Ok(test) if !FLAGS.iter().any(|flags| test.holds(*flags)) => return Need::Never,
-                    _ => continue,
-                },
-                RuleOption::Dsize(size) if packet && !(SHORTEST..=LONGEST).any(|length| size.holds(length)) => {
-                    return Need::Never
+                RuleOption::Flowbits { command: BitCommand::Isset, bits, .. } => {
+                    bits_wanted |= !bits.is_empty();
+                    continue;
                 }
                 _ => continue,
             };
@@ -100,7 +108,12 @@ impl Need {
                 }
             }
         }
-        best.map_or(Need::Open, |best| Need::Pieces(best.pieces))
+        match best {
+            _ if bits_wanted => Need::Bits,
+            Some(best) if guard.is_empty() || best.bits >= RARE.min(guard.bits()) => Need::Pieces(best.pieces),
+            _ if guard.is_empty() => Need::Open,
+            _ => Need::Guarded(guard),
+        }
     }
 }
 

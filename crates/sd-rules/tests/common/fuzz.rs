@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the fuzz targets in `fuzz/` check; `tests/regressions.rs` replays their inputs.
 
+use std::sync::Arc;
+
 use sd_rules::clearing::{Tables, Verdict};
 use sd_rules::http::decoder::GID;
-use sd_rules::{Decoder, Limits, RuleSet, Scratch, Step, Transaction};
+use sd_rules::{Decoder, Limits, Match, PacketFacts, RuleSet, RuleState, Scratch, Segment, Step, Transaction};
 use serde_json::json;
 
 use super::{compile, content, judge_stream, pcre, rule, Outcome};
@@ -136,9 +138,49 @@ pub fn clearing_rules(dialect: &str) -> (RuleSet, Tables) {
     for sid in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 22, 26, 32, 33, 34, 36, 37, 42, 66, 69, 71, 72, 73] {
         rules.push(rule(sid + 3000, vec![json!({"kind": "oddity", "sids": [sid]})]));
     }
+    // Without a content: clients, and what headers show, as `clearing` chooses them.
+    let low = |field: &str, value: u32| json!({"kind": "header", "field": field, "op": "<", "value": value});
+    for (sid, ports, sources, options) in [
+        (4001, json!([[20, 20], [6000, 6005]]), json!(null), vec![]),
+        (4002, json!(null), json!({"in": ["203.0.113.0/24"], "not": ["203.0.113.64/26"]}), vec![low("ttl", 10)]),
+        (4003, json!(null), json!(null), vec![low("ttl", 10), low("window", 1)]),
+        (
+            4004,
+            json!(null),
+            json!(null),
+            vec![json!({"kind": "ack", "value": 0}), json!({"kind": "flags", "set": "A"})],
+        ),
+        (4005, json!([[40000, 40000]]), json!(null), vec![content("raw", b"q", json!({})), low("window", 1)]),
+    ] {
+        let mut rule = rule(sid, options);
+        (rule["src_ports"], rule["sources"], rule["every"]) = (ports, sources, json!(true));
+        if sid % 2 == 0 {
+            rule["scope"] = json!("packet");
+        }
+        rules.push(rule);
+    }
+    let bit = |command: &str| json!({"kind": "flowbits", "command": command, "bits": ["zzz"]});
+    rules.push(rule(4006, vec![content("http_uri", b"zzz", json!({})), bit("set")]));
+    rules.push(rule(4007, vec![bit("isset")]));
     let (rules, _) = RuleSet::from_json(&super::document(rules)).unwrap();
     let tables = rules.clearing(1 << 22).unwrap();
     (rules, tables)
+}
+
+/// Judge a request in a segment of its own.
+pub fn judge_segment(
+    rules: &RuleSet,
+    transaction: &mut Transaction,
+    scratch: &mut Scratch,
+    packet: &PacketFacts<'_>,
+    out: &mut Vec<Match>,
+) -> Step {
+    let source = packet.ip.get(12..16).unwrap_or_default().iter().fold(0, |all, byte| all << 8 | u128::from(*byte));
+    transaction.set_source(&Arc::new(RuleState::new(16)), source);
+    let (src_port, segment) = (packet.src_port, Some(Segment::of(packet)));
+    let limits = Limits { src_port, segment, ..Limits::default() };
+    transaction.judge_packet(rules, scratch, packet, out);
+    transaction.advance(rules, &limits, scratch, packet.payload, true, out)
 }
 
 /// What is cleared matches nothing, and is one request.
@@ -154,12 +196,28 @@ pub fn clearing(rules: &RuleSet, tables: &Tables, input: &[u8]) -> bool {
     request.extend_from_slice(if choice & 2 == 0 { b" HTTP/1.1\r\nHost: a" } else { b" HTTP/1.0\r\nhost: k" });
     text(&mut request, in_headers);
     request.extend_from_slice(b"\r\n\r\n");
-    let cleared = tables.judge(&request) == Verdict::Cleared;
-    assert_eq!(cleared, tables.why(&request).is_none());
+    let either = |bits: u8, this: u32, that: u32| if choice & bits == bits { this } else { that };
+    let ip = [
+        &[0x45, 0, 0, 0, 0, 1, 0x40, 0, either(4, 9, 64) as u8, 6, 0, 0],
+        &[203, 0, 113, either(8, 9, 65) as u8][..],
+        &[0; 4],
+    ];
+    let ip = ip.concat();
+    let packet = PacketFacts {
+        payload: &request,
+        flags: either(16, 0x10, 0x18) as u8,
+        ack: either(32, 0, 77),
+        window: either(96, 0, 1) as u16,
+        src_port: either(192, 6005, 40000) as u16,
+        dst_port: 80,
+        ip: &ip,
+        ..PacketFacts::default()
+    };
+    let cleared = tables.judge(&packet) == Verdict::Cleared;
+    assert_eq!(cleared, tables.why(&packet).is_none());
     if cleared {
         let (mut found, mut transaction) = (Vec::new(), Transaction::default());
-        let limits = Limits::default();
-        let step = transaction.advance(rules, &limits, &mut Scratch::default(), &request, true, &mut found);
+        let step = judge_segment(rules, &mut transaction, &mut Scratch::default(), &packet, &mut found);
         let sids: Vec<u32> = found.iter().map(|found| rules.rule(found.rule).sid).collect();
         assert!(sids.is_empty(), "{sids:?} in {}", request.escape_ascii());
         assert_eq!(step, Step::Done { consumed: request.len() }, "{}", request.escape_ascii());

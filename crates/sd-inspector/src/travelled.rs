@@ -37,6 +37,7 @@ pub fn facts(frame: &[u8]) -> Option<PacketFacts<'_>> {
         src_port: short(0),
         dst_port: short(2),
         ip,
+        tcp: frame.get(ETHERNET + IP..ETHERNET + IP + header)?,
         ..PacketFacts::default()
     })
 }

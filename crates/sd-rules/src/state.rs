@@ -260,7 +260,7 @@ pub struct FlowBits {
 
 impl FlowBits {
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bits.is_empty() && self.ints.is_empty()
     }
 
     fn get(&self, bit: u64) -> bool {

@@ -217,7 +217,7 @@ impl Transaction {
         self.source = Some((Arc::clone(state), address));
     }
 
-    /// A bit of the connection is set: rules that wait for one may match whatever comes.
+    /// A bit or a number of the connection is set: rules that wait for one may match whatever comes.
     pub fn has_bits(&self) -> bool {
         !self.flow_bits.is_empty()
     }

@@ -159,6 +159,8 @@ impl Guard {
                         HeaderField::Protocol if comparison.holds(6) => continue,
                         HeaderField::Fragoffset if comparison.holds(0) => continue,
                         HeaderField::Protocol | HeaderField::Fragoffset => return None,
+                        // Of a SYN: later segments that have more options than timestamps are not cleared.
+                        HeaderField::Mss | HeaderField::Wscale => return None,
                     };
                     narrow(field, &ranges(comparison));
                 }

@@ -117,10 +117,11 @@ def _sum(data: bytes) -> int:
 def _packet(
     source: bytes, target: bytes, ports: tuple[int, int], seq: int, ack: int, flags: int, data: bytes
 ) -> bytes:
-    tcp = struct.pack(">HHIIBBHHH", *ports, seq, ack, 0x50, flags, 65535, 0, 0)
+    window = 1024 if ports[1] == 80 else 65535
+    tcp = struct.pack(">HHIIBBHHH", *ports, seq, ack, 0x50, flags, window, 0, 0)
     pseudo = source + target + struct.pack(">BBH", 0, 6, len(tcp) + len(data))
     tcp = tcp[:16] + struct.pack(">H", _sum(pseudo + tcp + data)) + tcp[18:]
-    header = struct.pack(">BBHHHBBH", 0x45, 0, 40 + len(data), 1, 0x4000, 64, 6, 0) + source + target
+    header = struct.pack(">BBHHHBBH", 0x45, 0, 40 + len(data), 0x1234, 0x4000, 64, 6, 0) + source + target
     header = header[:10] + struct.pack(">H", _sum(header)) + header[12:]
     return b"\x02\0\0\0\0\x01\x02\0\0\0\0\x02\x08\0" + header + tcp + data
 
@@ -128,7 +129,7 @@ def _packet(
 def connection(client: bytes, request: bytes) -> list[bytes]:
     """The packets of one connection."""
     there, back = (40_000, 80), (80, 40_000)
-    mine, theirs = 1_000, 5_000
+    mine, theirs = 0, 0
     packets = []
 
     def send(flags: int, data: bytes = b"") -> None:
@@ -191,7 +192,7 @@ def judge(
         (folder / old).unlink(missing_ok=True)
     files = ["-r", capture, "-S", rules, "-c", settings, "-l", folder]
     command = ["suricata", *map(str, files), "-k", "none", "--runmode", "single"]
-    ran = subprocess.run(command, capture_output=True, text=True)
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     if ran.returncode:
         raise RuntimeError(f"suricata ends with {ran.returncode}: {ran.stderr[-2000:]}")
     found: dict[str, set[int]] = defaultdict(set)

@@ -177,10 +177,11 @@ impl Int {
         Ok(Int { name: name(&option.name), op: option.op, value })
     }
 
-    fn operand(&self, flow: &FlowBits) -> Option<u32> {
+    /// Another number that has no value is taken for 0, as Suricata does.
+    fn operand(&self, flow: &FlowBits) -> u32 {
         match self.value {
-            IntValue::Fixed(value) => Some(value),
-            IntValue::Named(name) => flow.int(name),
+            IntValue::Fixed(value) => value,
+            IntValue::Named(name) => flow.int(name).unwrap_or(0),
         }
     }
 
@@ -191,7 +192,7 @@ impl Int {
             IntOperator::Isnotset => return known.is_none(),
             _ => {}
         }
-        let (Some(known), Some(value)) = (known, self.operand(flow)) else { return false };
+        let (Some(known), value) = (known, self.operand(flow)) else { return false };
         match self.op {
             IntOperator::Less => known < value,
             IntOperator::Greater => known > value,
@@ -203,7 +204,7 @@ impl Int {
     }
 
     fn change(&self, flow: &mut FlowBits) {
-        let Some(value) = self.operand(flow) else { return };
+        let value = self.operand(flow);
         match (self.op, flow.int(self.name)) {
             (IntOperator::Set, _) | (IntOperator::Add, None) => flow.set_int(self.name, value),
             (IntOperator::Add, Some(known)) => flow.set_int(self.name, known.wrapping_add(value)),

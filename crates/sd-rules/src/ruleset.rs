@@ -749,7 +749,7 @@ fn checked(comparison: Comparison) -> Result<Comparison, String> {
 /// Where a buffer's contents are looked for: what is a part of the request as sent is found by the one pass over that.
 fn scanned_as(buffer: Buffer) -> Buffer {
     match buffer {
-        Buffer::HttpRawHeader | Buffer::HttpRequestLine | Buffer::HttpRawUri => Buffer::Raw,
+        Buffer::HttpStart | Buffer::HttpRawHeader | Buffer::HttpRequestLine | Buffer::HttpRawUri => Buffer::Raw,
         Buffer::HttpMethod | Buffer::HttpProtocol => Buffer::Raw,
         _ => buffer,
     }

@@ -2,6 +2,7 @@
 //! The buffers that rules look at, made from a parsed head.
 
 use super::decoder::Decoder;
+use super::fields::{is_regular, Fields, Run};
 use super::head::{Head, Header, Name};
 use super::uri::{self, Collapse, Look};
 use super::{Profile, Span};
@@ -105,6 +106,14 @@ impl Buffers {
             None if buffer == Buffer::HttpRequestHeader => self.lines.len(),
             None if buffer == Buffer::HttpHeaderSnort3 && !matches!(self.decoded_header, View::Absent) => 2,
             None => 1,
+        }
+    }
+
+    /// [`Buffer::HttpStart`] when it is not what was sent.
+    pub fn made_start(&self) -> Option<&[u8]> {
+        match self.views[Buffer::HttpStart as usize] {
+            View::Made(span) => Some(span.of(&self.made)),
+            _ => None,
         }
     }
 
@@ -471,25 +480,16 @@ impl Buffers {
     /// What is made of the fields, of which one has the values of all lines with its name.
     fn of_fields(&mut self, data: &[u8], head: &Head, fields: &Fields, used: &[bool; Buffer::COUNT]) {
         let headers = &head.headers;
+        let regular = !fields.repeats() && is_regular(data, head);
         if used[Buffer::HttpHeader as usize] || used[Buffer::HttpHeaderSnort3 as usize] {
-            let start = self.made.len();
-            for run in fields.runs().filter(|run| headers[run.first()].known != Name::Cookie) {
-                self.field(data, headers, &run);
-                self.made.extend_from_slice(b"\r\n");
-            }
-            let view = View::Made(Span::new(start, self.made.len()));
-            if start < self.made.len() {
-                self.views[Buffer::HttpHeader as usize] = view;
-            }
-            self.views[Buffer::HttpHeaderSnort3 as usize] = view;
-            if used[Buffer::HttpHeaderSnort3 as usize] && memchr::memchr(b'%', &self.made[start..]).is_some() {
-                self.take_source(Span::new(start, self.made.len()));
-                let from = self.made.len();
-                uri::decode(&self.source, None, &mut self.made, &mut |_| {});
-                self.decoded_header = View::Made(Span::new(from, self.made.len()));
+            self.header_view(data, head, fields, regular);
+            if used[Buffer::HttpHeaderSnort3 as usize] {
+                self.decode_header(data);
             }
         }
-        if used[Buffer::HttpStart as usize] {
+        if used[Buffer::HttpStart as usize] && regular {
+            self.sent(Buffer::HttpStart, Span::new(head.start, head.end));
+        } else if used[Buffer::HttpStart as usize] {
             let start = self.made.len();
             self.made.extend_from_slice(head.line.of(data));
             self.made.extend_from_slice(b"\r\n");
@@ -518,6 +518,40 @@ impl Buffers {
             }
             self.made.extend_from_slice(b"\r\n");
             self.views[Buffer::HttpHeaderNames as usize] = View::Made(Span::new(start, self.made.len()));
+        }
+    }
+
+    /// Cookie has a buffer of its own.
+    fn header_view(&mut self, data: &[u8], head: &Head, fields: &Fields, regular: bool) {
+        let headers = &head.headers;
+        let view = if regular && headers.iter().all(|header| header.known != Name::Cookie) {
+            View::Sent(Span::new(head.headers_start, head.blank_line))
+        } else {
+            let start = self.made.len();
+            for run in fields.runs().filter(|run| headers[run.first()].known != Name::Cookie) {
+                self.field(data, headers, &run);
+                self.made.extend_from_slice(b"\r\n");
+            }
+            View::Made(Span::new(start, self.made.len()))
+        };
+        if !matches!(view, View::Made(span) if span.is_empty()) {
+            self.views[Buffer::HttpHeader as usize] = view;
+        }
+        self.views[Buffer::HttpHeaderSnort3 as usize] = view;
+    }
+
+    fn decode_header(&mut self, data: &[u8]) {
+        let text = match self.views[Buffer::HttpHeaderSnort3 as usize] {
+            View::Absent => return,
+            View::Sent(span) => span.of(data),
+            View::Made(span) => span.of(&self.made),
+        };
+        if memchr::memchr(b'%', text).is_some() {
+            self.source.clear();
+            self.source.extend_from_slice(text);
+            let from = self.made.len();
+            uri::decode(&self.source, None, &mut self.made, &mut |_| {});
+            self.decoded_header = View::Made(Span::new(from, self.made.len()));
         }
     }
 
@@ -559,93 +593,6 @@ impl Buffers {
             push_value(&mut self.made, data, header);
         }
     }
-}
-
-/// The lines of the head by their names, in the order in which these come first.
-struct Fields {
-    /// Lines of equal names are neighbours; empty: no name stands twice.
-    order: Vec<u16>,
-    /// In `order`, begin and length of what has one name.
-    runs: Vec<(u16, u16)>,
-    lines: usize,
-}
-
-/// The lines of one name.
-enum Run<'a> {
-    One(usize),
-    Some(&'a [u16]),
-}
-
-impl Run<'_> {
-    fn first(&self) -> usize {
-        match self {
-            Run::One(index) => *index,
-            Run::Some(indices) => indices[0] as usize,
-        }
-    }
-
-    fn all(&self) -> impl Iterator<Item = usize> + '_ {
-        let (one, indices) = match self {
-            Run::One(index) => (Some(*index), [].as_slice()),
-            Run::Some(indices) => (None, *indices),
-        };
-        one.into_iter().chain(indices.iter().map(|index| *index as usize))
-    }
-}
-
-impl Fields {
-    fn of(data: &[u8], headers: &[Header]) -> Fields {
-        let name = |header: &Header| header.name.of(data);
-        let mut fields = Fields { order: Vec::new(), runs: Vec::new(), lines: headers.len() };
-        if !may_repeat(headers, data) {
-            return fields;
-        }
-        // Comparing each name with each would be an attacker's lever: equal names are neighbours when sorted.
-        let lower = |index: u16| name(&headers[index as usize]).iter().map(u8::to_ascii_lowercase);
-        let mut order: Vec<u16> = (0..headers.len() as u16).collect();
-        order.sort_by(|a, b| lower(*a).cmp(lower(*b)));
-        let mut from = 0;
-        while from < order.len() {
-            let first = name(&headers[order[from] as usize]);
-            let same = |index: &&u16| name(&headers[**index as usize]).eq_ignore_ascii_case(first);
-            let length = order[from..].iter().take_while(same).count();
-            fields.runs.push((from as u16, length as u16));
-            from += length;
-        }
-        fields.runs.sort_unstable_by_key(|(from, _)| order[*from as usize]);
-        fields.order = order;
-        fields
-    }
-
-    fn runs(&self) -> impl Iterator<Item = Run<'_>> {
-        let plain = if self.order.is_empty() { self.lines } else { 0 };
-        let several =
-            self.runs.iter().map(|(from, length)| Run::Some(&self.order[*from as usize..][..*length as usize]));
-        (0..plain).map(Run::One).chain(several)
-    }
-}
-
-/// False: no name stands twice. Looks at few letters of each, so it may say true where none does.
-fn may_repeat(headers: &[Header], data: &[u8]) -> bool {
-    const KEPT: usize = 40;
-    let mut keys = [0u32; KEPT];
-    if headers.len() > KEPT {
-        return true;
-    }
-    for (count, header) in headers.iter().enumerate() {
-        let name = header.name.of(data);
-        let letter = |index: usize| u32::from(name.get(index).map_or(0, u8::to_ascii_lowercase));
-        let end = name.len();
-        let key = (end as u32 & 0xff) << 24
-            | letter(0) << 16
-            | letter(end.wrapping_sub(1)) << 8
-            | letter(end.wrapping_sub(3));
-        if keys[..count].contains(&key) {
-            return true;
-        }
-        keys[count] = key;
-    }
-    false
 }
 
 /// Appends the value, each fold as one space.

@@ -9,6 +9,7 @@ mod buffers;
 mod coding;
 mod content;
 pub mod decoder;
+mod fields;
 mod head;
 mod multipart;
 mod params;

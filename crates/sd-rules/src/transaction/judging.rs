@@ -291,6 +291,12 @@ impl Transaction {
                     }
                 }
             }
+            if head {
+                // What contents of this buffer are looked for with is that of the stream.
+                if let Some(bytes) = self.buffers.made_start() {
+                    rules.prefilters[Buffer::Raw as usize].scan(bytes, 0, &mut add);
+                }
+            }
             self.line_scanned |= line;
             self.head_scanned |= head;
         }

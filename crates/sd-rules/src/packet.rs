@@ -88,7 +88,7 @@ pub(crate) enum PacketTest {
     IpOption(u16),
     SameAddress,
     StreamSize(StreamSide, Comparison),
-    Bytes(PacketBytes, Part),
+    Bytes(PacketBytes, Box<Part>),
     FlowSize(FlowField, Comparison),
 }
 

@@ -471,7 +471,7 @@ impl<'a> Compiler<'a> {
             let option = match option {
                 RuleOption::PacketBytes { of, options } => {
                     let options = self.inner(options, rule.dialect, &mut backtracking)?;
-                    tests.push(PacketTest::Bytes(of, Part::new(Buffer::Raw, options)));
+                    tests.push(PacketTest::Bytes(of, Box::new(Part::new(Buffer::Raw, options))));
                     continue;
                 }
                 // Another of its kind: a part of its own.

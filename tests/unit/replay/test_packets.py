@@ -168,3 +168,43 @@ def test_a_repeated_syn_begins_no_other_connection(tmp_path: Path) -> None:
     )
     found = matches(write(tmp_path / "a.pcap", packets), rules)
     assert (found[1000], found[1]) == ([1, 2], [9])
+
+
+def odd(kind: str) -> list[Packet]:
+    """A connection of which one packet is not what it should be."""
+    packets = segments([b"first", b"attack", b"last"])
+    if kind == "no ack":
+        packets[5][TCP].flags = "P"
+    elif kind == "reset with data":
+        packets[5][TCP].flags = "RA"
+        del packets[6:]
+    elif kind == "midstream":
+        del packets[:3]
+    return packets
+
+
+ODD: list[tuple[str, str, list[int]]] = [
+    ("no ack", 'tcp any any -> any any (flow:only_stream; content:"attack";)', []),
+    ("no ack", 'tcp-pkt any any -> any any (content:"attack";)', [6]),
+    ("reset with data", 'tcp any any -> any any (content:"attack";)', []),
+    ("reset with data", 'tcp-pkt any any -> any any (content:"attack";)', [6]),
+    ("midstream", "tcp any any -> any any (flow:not_established;)", [1]),
+    ("midstream", "tcp any any -> any any (flow:established; dsize:>0;)", [3, 5]),
+    ("midstream", 'tcp any any -> any any (flow:established; content:"attack";)', [7]),
+]
+
+
+@pytest.mark.parametrize(("kind", "rule", "packets"), ODD)
+def test_odd_packets(tmp_path: Path, kind: str, rule: str, packets: list[int]) -> None:
+    capture, rules = write(tmp_path / "a.pcap", odd(kind)), written(tmp_path, [(rule, packets)])
+    assert matches(capture, rules)[1000] == packets
+
+
+@pytest.mark.skipif(not suricata.version(), reason=suricata.MISSING)
+def test_odd_packets_are_what_suricata_says(tmp_path: Path) -> None:
+    for kind in dict.fromkeys(kind for kind, _, _ in ODD):
+        table = [(rule, packets) for one, rule, packets in ODD if one == kind]
+        capture, rules = write(tmp_path / "a.pcap", odd(kind)), written(tmp_path, table)
+        said = suricata.fired(capture, rules, options=("--set", "stream.midstream=true"))
+        for sid, text, packets in numbered(table):
+            assert [packet for one, packet in said if one == sid] == packets, (kind, text)

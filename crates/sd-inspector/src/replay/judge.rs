@@ -101,8 +101,10 @@ struct Flow {
 #[derive(Default)]
 struct Session {
     halves: [Half; 2],
-    /// SYN and SYN/ACK are there; the connection stands with what comes next.
-    answered: bool,
+    /// Who has sent SYN/ACK: the connection stands with what comes next, or now when both have.
+    answered: [bool; 2],
+    /// The client's SYN may carry data: the answer to it makes the connection.
+    fast_open: bool,
     established: bool,
     chunks: [Chunk; 2],
     sent: [u64; 2],
@@ -265,11 +267,11 @@ impl Judge {
         };
         self.segment = (client && self.rules.asks_for_segments()).then(|| Segment::of(&facts));
         let mut found = Vec::new();
+        // A packet that makes the connection is none of it yet.
         let stood = flow.tcp.established;
         let added = self.stream(&mut flow, ends, client, tcp, &mut found);
         self.segment = None;
-        let established = stood || added && flow.tcp.established;
-        let now = std::mem::replace(&mut flow.tcp.established, established);
+        let now = std::mem::replace(&mut flow.tcp.established, stood);
         found.extend(self.ask(&mut flow, 6, ends, Some(client), Unit::Packet { first, added }, facts));
         flow.tcp.established = now;
         self.finalize(&mut flow, 6, ends, found);
@@ -367,6 +369,11 @@ impl Judge {
             session.halves.iter_mut().for_each(|half| half.closed = true);
             session.ends = true;
             self.inspect_acknowledged(flow, ends, side, found);
+            // What it carries nobody reads: it is a part of the stream that is never judged.
+            return true;
+        }
+        // Its receiver leaves it out, too.
+        if !syn && !ack {
             return false;
         }
         let mut added = false;
@@ -376,16 +383,16 @@ impl Judge {
             session.stamps[side] = tcp.timestamps.map(|(stamp, _)| stamp);
             if ack {
                 session.halves[1 - side].begin(tcp.ack);
-                session.answered = true;
+                session.answered[side] = true;
+                session.established |= session.fast_open || session.answered == [true; 2];
+            } else {
+                session.fast_open |= tcp.fast_open;
             }
             if tcp.payload.is_empty() || !tcp.fast_open || !client {
                 return false;
             }
         } else if !session.halves[side].has_begun() {
             // From the middle on, or the other direction is missing.
-            if !ack {
-                return false;
-            }
             session.halves[side].begin(tcp.seq);
             if tcp.ack != 0 {
                 session.halves[1 - side].begin(tcp.ack);
@@ -401,7 +408,7 @@ impl Judge {
         session.ends |= client && tcp.flags & FIN != 0;
         if ack && !syn {
             session.acked[1 - side] = tcp.ack;
-            session.established |= session.answered;
+            session.established |= session.answered != [false; 2];
             if let Some(bytes) = session.halves[1 - side].acknowledged(tcp.ack) {
                 let back = (ends.1, ends.0);
                 self.inspect(flow, back, 1 - side, found);

@@ -42,7 +42,9 @@ from securedirect.rules.parser import fail
 _WORD = 0xFFFFFFFF
 _SPAN = re.compile(r"(?=.*\d)(\d*)-(\d*)\Z")
 _HEX_TOS = re.compile(r"(!?)x([0-9a-f]{1,2})\Z")
-_TIMES = {"": 1, "s": 1, "m": 60, "h": 3600}
+_HOUR = 3600
+"""So long a backoff is remembered: a connection's end is not told to what counts."""
+_TIMES = {"": 1, "s": 1, "m": 60, "h": _HOUR}
 _TIME = re.compile(r"(\d+)([smh]?)\Z")
 _FRAGBITS = re.compile(r"([!*+]?)([MDR]+)([!*+]?)\Z")
 _NEGATED = {"": "=", "!": "!="}
@@ -337,7 +339,7 @@ def _threshold(reader: Reader, option: Option) -> None:
                 fail(option.value_at, "threshold of type backoff tracks by_flow", "track by_flow")
             count = read_number(option, words.get("count", ""), 1, _WORD)
             multiplier = read_number(option, words.get("multiplier", ""), 1, _WORD)
-            reader.tests.append(Count("backoff", count, 0x7FFFFFFF, "flow", multiplier=multiplier))
+            reader.tests.append(Count("backoff", count, _HOUR, "flow", multiplier=multiplier))
         case _:
             fail(
                 option.value_at,

@@ -32,6 +32,7 @@ _ABSOLUTE = frozenset(("offset", "depth", "startswith"))
 _RELATIVE = frozenset(("distance", "within"))
 _MODIFIERS = frozenset(vocabulary.CONTENT_MODIFIERS) - {"http_raw_cookie"}
 _ESCAPE = re.compile(r"(?:[^\\]|\\[\\;:\"|])*+\\[^\\;:\"|]")
+_NUMBER = re.compile(r"-?[0-9]{1,20}\Z")
 _CHOP = re.compile(r"(\d+)[ \t]*,[ \t]*(\d+)\Z")
 _FLOW_GROUPS = (
     frozenset(("established", "not_established", "stateless")),
@@ -220,7 +221,7 @@ def _isdataat(seen: _Seen, option: Option) -> None:
     first = option_parts(option)[0]
     if first.startswith("!") and first[1:2] in BLANKS and len(first) > 1:
         fail(option.value_at, "a blank stands behind isdataat's '!'", "isdataat:!10,relative;")
-    if first.lstrip("!").isdigit() and int(first.lstrip("!")) > 65535:
+    if _NUMBER.match(first.lstrip("!")) and int(first.lstrip("!")) > 65535:
         fail(option.value_at, f"isdataat {first} is out of range", "from 0 to 65535")
 
 
@@ -239,7 +240,7 @@ def _byte_option(seen: _Seen, option: Option) -> None:
                 "byte_math:bytes 2,offset 0,oper +,rvalue 4,result n;",
             )
         size = words.get("bytes", "")
-        if words.get("oper") in ("<<", ">>") and size.isdigit() and int(size) > 4:
+        if words.get("oper") in ("<<", ">>") and _NUMBER.match(size) and int(size) > 4:
             fail(option.value_at, f"byte_math shifts {size} bytes", "four at most")
         if words.get("string") == "":
             fail(option.value_at, "byte_math's string needs a base", "string dec")
@@ -249,7 +250,7 @@ def _byte_option(seen: _Seen, option: Option) -> None:
         fail(option.value_at, f"{name}: {base} without string", f"string,{base}")
     for word, low, high in (("multiplier", 1, 65535), ("post_offset", -65535, 65535)):
         text = words.get(word, "")
-        if text.lstrip("-").isdigit() and not low <= int(text) <= high:
+        if _NUMBER.match(text) and not low <= int(text) <= high:
             fail(option.value_at, f"{name}: {word} {text} is out of range", f"from {low} to {high}")
     if {"from_beginning", "from_end"} <= words.keys():
         fail(option.value_at, f"{name} jumps from the beginning or from the end", "one of them")
@@ -257,7 +258,7 @@ def _byte_option(seen: _Seen, option: Option) -> None:
         if words.get("align", "4") not in ("2", "4"):
             fail(option.value_at, "byte_extract aligns to 2 or 4 bytes", "align 4")
         size = option_parts(option)[0]
-        if base and size.isdigit() and int(size) > _EXTRACTED[base]:
+        if base and _NUMBER.match(size) and int(size) > _EXTRACTED[base]:
             fail(option.value_at, f"byte_extract takes {_EXTRACTED[base]} digits at most", f"not {size}")
 
 

@@ -20,6 +20,10 @@
 #define SD_CLEAR_ENTRIES (1U << 22)
 #define SD_CLEAR_STATE (SD_CLEAR_ENTRIES - 1) /* of an entry: the next state's row */
 #define SD_CLEAR_HOST (1U << 22)	      /* the Host header has been named */
+#define SD_CLEAR_IN_LONG (1U << 30)  /* what matters in a line of more bytes has been read */
+#define SD_CLEAR_IN_LONGER (1U << 31) /* ... of still more */
+#define SD_CLEAR_LONG_LINE 100
+#define SD_CLEAR_LONGER_LINE 200
 #define SD_CLEAR_SHORTEST 24
 #define SD_CLEAR_LONGEST 2048
 #define SD_CLEAR_STRIDE 32 /* bytes that are summed and hashed at a time */
@@ -409,7 +413,12 @@ __noinline int sd_next_line(__u32 which, __u32 service, __u64 stamp)
 	if (lane->line) {
 		if ((lane->state & SD_CLEAR_STATE) != ready)
 			return 0;
-		named = lane->named & ~SD_CLEAR_STATE;
+		named = lane->named;
+		missed = &s->missed[sd_bound(lane->line - 1, SD_MISSED - 1)];
+		if (((named & SD_CLEAR_IN_LONG) && missed->length > SD_CLEAR_LONG_LINE) ||
+		    ((named & SD_CLEAR_IN_LONGER) && missed->length > SD_CLEAR_LONGER_LINE))
+			return 0;
+		named &= ~(SD_CLEAR_STATE | SD_CLEAR_IN_LONG | SD_CLEAR_IN_LONGER);
 		s->twice |= s->seen & named;
 		s->seen |= named;
 		sd_remember(lane->line - 1, stamp, named);

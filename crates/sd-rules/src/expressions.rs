@@ -15,6 +15,8 @@ pub(crate) struct Known {
     pub expression: Arc<Expression>,
     /// As [`literals::required`] tells them.
     pub required: Option<Arc<[Vec<u8>]>>,
+    /// As [`literals::in_line`].
+    pub in_line: Option<Arc<(usize, Vec<Vec<u8>>)>>,
 }
 
 /// By the bytes between the slashes.
@@ -41,6 +43,7 @@ impl<'a> Found<'a> {
             None => Known {
                 expression: Arc::new(Expression::new(&pcre.pattern, pcre.flags)?),
                 required: literals::required(&pcre.pattern, pcre.flags).map(Arc::from),
+                in_line: literals::in_line(&pcre.pattern, pcre.flags).map(Arc::new),
             },
         };
         self.expressions.insert(key, known.clone());

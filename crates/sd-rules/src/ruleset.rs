@@ -389,7 +389,7 @@ impl<'a> Compiler<'a> {
         if rule.options.len() > MAX_OPTIONS {
             return Err(format!("more than {MAX_OPTIONS} options"));
         }
-        let need = Need::of(&rule, |pcre| self.found.get(pcre).ok()?.required);
+        let need = Need::of(&rule, |pcre| self.found.get(pcre).ok());
         let mut texts: Vec<(Buffer, Vec<PartOption>)> = Vec::new();
         let mut tests = Vec::new();
         let mut fast: Option<Fast> = None;

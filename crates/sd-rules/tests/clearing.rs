@@ -63,6 +63,19 @@ fn rules_that_plain_requests_cannot_match_cost_nothing() {
 }
 
 #[test]
+fn a_request_without_headers_is_not_plain() {
+    let none = |more: serde_json::Value| vec![content("raw", b"GET / HTTP/1.1\r\n\r\n", more)];
+    let home = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
+    let tables = set(vec![rule(1, none(json!({"depth": 18})))]).clearing(1 << 22).unwrap();
+    assert_eq!((tables.summary.never, judged(&tables, home)), (1, Verdict::Cleared));
+    // Elsewhere it may be the last header's end.
+    let rules = set(vec![rule(1, none(json!({})))]);
+    let odd = b"GET / HTTP/1.1\r\nHost: a.example\r\nX: GET / HTTP/1.1\r\n\r\n";
+    assert_eq!(common::judge(&rules, odd).len(), 1);
+    assert_eq!(judged(&rules.clearing(1 << 22).unwrap(), odd), Verdict::Travels);
+}
+
+#[test]
 fn a_rule_without_a_content_clears_nothing() {
     let short = vec![json!({"kind": "urilen", "buffer": "http_uri", "op": "<", "value": 500})];
     let refused = set(vec![rule(1, vec![content("http_uri", b"/phf", json!({}))]), rule(2, short)]).clearing(1 << 22);
@@ -143,6 +156,38 @@ fn an_expression_is_looked_for_as_far_as_it_can_be_written_out() {
         .map(|byte| format!("{byte:02x}")).collect::<String>(), "nocase": true});
     let refused = set(vec![rule(1, vec![names])]).clearing(1 << 22);
     assert!(refused.is_err() || judged(&refused.unwrap(), &with("X-Odd: b")) == Verdict::Travels);
+}
+
+#[test]
+fn what_only_a_long_line_matches_is_no_matter_in_a_short_one() {
+    let lines = json!({"nocase": true, "multiline": true});
+    let long = |sid: u32, pattern: &[u8]| rule(sid, vec![common::pcre("raw", pattern, lines.clone())]);
+    let rules =
+        set(vec![long(1, b"^Host[^\\r\\n]{100,}"), long(2, b"^Accept[^\\r\\n]{200,}"), long(3, b"/a\\?[^\\n]{100}")]);
+    let tables = rules.clearing(1 << 22).unwrap();
+    let mut cleared = 0;
+    for n in 0..120 {
+        for request in [
+            format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", "a".repeat(n + 1)),
+            format!("GET / HTTP/1.1\r\nHost: a\r\nAccept: {}\r\n\r\n", "a".repeat(n + 100)),
+            format!("GET / HTTP/1.1\r\nX: {}\r\nHost: a\r\n\r\n", "a".repeat(n + 200)),
+            format!("GET /a?{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(n)),
+            format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(n)),
+        ] {
+            let packet = sent(request.as_bytes());
+            let found = !common::judge(&rules, request.as_bytes()).is_empty();
+            let travels = tables.judge(&packet) == Verdict::Travels;
+            assert!(travels || !found, "{request}");
+            assert_eq!(matches!(tables.why(&packet), Some(Why::Rules(..))), travels, "{request}");
+            cleared += usize::from(!travels);
+            // So near to what matches are those that travel in vain.
+            assert!(
+                found || !travels || ["/a?", "Accept"].iter().any(|one| request.contains(one)) || n > 80,
+                "{request}"
+            );
+        }
+    }
+    assert!(cleared > 400, "{cleared}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use super::grammar::{Grammar, AGENT, DEAD, FORBIDDEN, LINE, START};
 use super::guards::{self, Guard, Test};
-use super::needs::{Need, Piece, Region, LONGEST, SHORTEST};
+use super::needs::{Need, Piece, Region, LONG, LONGEST, SHORTEST};
 use super::text::fold;
 use crate::packet::PacketFacts;
 
@@ -15,6 +15,8 @@ use crate::packet::PacketFacts;
 pub const STATE_MASK: u32 = (1 << 22) - 1;
 pub const FLAG_BITS: u32 = 22;
 pub const HOST_SEEN: u32 = 1 << FLAG_BITS;
+/// A piece has been read that matters in lines of more bytes than [`LONG`] says.
+pub const IN_LONG: [u32; 2] = [1 << 30, 1 << 31];
 
 /// Why a set of rules cannot be cleared by.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,7 +99,7 @@ impl Tables {
         let mut summary = Clearing::default();
         let mut open = Vec::new();
         let (mut tests, mut guards) = (Vec::new(), Vec::new());
-        let mut rules_of: HashMap<(Box<[u8]>, u8), usize> = HashMap::new();
+        let mut rules_of: HashMap<(Box<[u8]>, u8, usize), usize> = HashMap::new();
         let mut pieces: Vec<(Piece, Vec<u32>)> = Vec::new();
         for (index, need) in needs.iter().enumerate().filter(|(index, _)| ours(*index as u32)) {
             match need {
@@ -112,7 +114,7 @@ impl Tables {
                 Need::Pieces(of_rule) => {
                     summary.sought += 1;
                     for piece in of_rule {
-                        let key = (piece.bytes.clone(), piece.region as u8);
+                        let key = (piece.bytes.clone(), piece.region as u8, piece.over);
                         let place = *rules_of.entry(key).or_insert_with(|| {
                             pieces.push((piece.clone(), Vec::new()));
                             pieces.len() - 1
@@ -147,9 +149,11 @@ impl Tables {
         let (mut begin, mut seen, mut twice) = (self.start, 0, 0);
         for line in request[..request.len() - 2].split_inclusive(|byte| *byte == b'\n') {
             let (end, named) = self.walk(begin, line);
-            if end != self.line & STATE_MASK {
+            let long = LONG.into_iter().zip(IN_LONG).any(|(over, mark)| named & mark != 0 && line.len() > over);
+            if end != self.line & STATE_MASK || long {
                 return Verdict::Travels;
             }
+            let named = named & !(IN_LONG[0] | IN_LONG[1]);
             begin = end;
             twice |= seen & named;
             seen |= named;
@@ -228,18 +232,31 @@ impl Tables {
                 return Some(if region == Region::Line { Why::Target(bytes[1]) } else { Why::Header });
             }
         }
-        let Some(end) = self.end_of_walk(walked) else {
-            return Some(if twice == 0 { Why::NoHost } else { Why::Repeated });
-        };
+        let end = self.end_of_walk(walked);
         // A piece that ends where the walk did is the one; comparing is cheaper than searching for each.
-        let here = self.pieces.iter().filter(|(piece, _)| folded[..end].ends_with(&piece.bytes));
-        for (piece, rules) in here.chain(&self.pieces) {
-            if memchr::memmem::find(area(piece.region), &piece.bytes).is_some() {
+        let here = self.pieces.iter().filter(|(piece, _)| end.is_some_and(|end| folded[..end].ends_with(&piece.bytes)));
+        let others = self.pieces.iter().filter(|(piece, _)| end.is_some() || piece.over > 0);
+        for (piece, rules) in here.chain(others) {
+            if in_line_over(area(piece.region), piece) {
                 return Some(Why::Rules(piece.bytes.to_vec(), rules.clone()));
             }
         }
-        Some(Why::Header)
+        Some(match (end, twice) {
+            (Some(_), _) => Why::Header,
+            (None, 0) => Why::NoHost,
+            (None, _) => Why::Repeated,
+        })
     }
+}
+
+/// The piece stands in a line that is long enough.
+fn in_line_over(text: &[u8], piece: &Piece) -> bool {
+    memchr::memmem::find_iter(text, &piece.bytes).any(|at| {
+        let last = at + piece.bytes.len() - 1;
+        let begin = memchr::memrchr(b'\n', &text[..last]).map_or(0, |end| end + 1);
+        let end = memchr::memchr(b'\n', &text[last..]).map_or(text.len(), |end| last + end + 1);
+        piece.over == 0 || end - begin > piece.over
+    })
 }
 
 /// The line of the header User-Agent, from the line end before it to its own.
@@ -252,6 +269,8 @@ fn agent_of(folded: &[u8]) -> &[u8] {
 /// Aho and Corasick's automaton over symbols; node 0 is its root, `HIT` an accepting one.
 struct Search {
     next: Vec<u32>,
+    /// Of each node: flags of entries that lead to it.
+    marks: Vec<u32>,
     symbols: usize,
 }
 
@@ -259,24 +278,27 @@ const HIT: u32 = u32::MAX;
 const NONE: u32 = u32::MAX - 1;
 
 impl Search {
-    fn new<'a>(patterns: impl Iterator<Item = &'a [u8]>, symbol: &[u8; 256], symbols: usize) -> Search {
-        let mut search = Search { next: vec![NONE; symbols], symbols };
-        'patterns: for pattern in patterns {
+    /// Patterns with the mark that they leave; without one they end all.
+    fn new<'a>(patterns: impl Iterator<Item = (&'a [u8], u32)>, symbol: &[u8; 256], symbols: usize) -> Search {
+        let mut search = Search { next: vec![NONE; symbols], marks: vec![0], symbols };
+        'patterns: for (pattern, mark) in patterns {
             let mut node = 0u32;
             for (at, byte) in pattern.iter().enumerate() {
                 let place = node as usize * symbols + usize::from(symbol[usize::from(*byte)]);
                 match search.next[place] {
                     HIT => continue 'patterns,
-                    _ if at + 1 == pattern.len() => search.next[place] = HIT,
+                    _ if at + 1 == pattern.len() && mark == 0 => search.next[place] = HIT,
                     NONE => {
                         let new = (search.next.len() / symbols) as u32;
                         search.next[place] = new;
                         search.next.resize(search.next.len() + symbols, NONE);
+                        search.marks.push(0);
                         node = new;
                     }
                     known => node = known,
                 }
             }
+            search.marks[node as usize] |= mark;
         }
         search.complete();
         search
@@ -306,6 +328,7 @@ impl Search {
                     _ if of_suffix == HIT => self.next[base + symbol] = HIT,
                     child => {
                         fail[child as usize] = of_suffix;
+                        self.marks[child as usize] |= self.marks[of_suffix as usize];
                         queue.push_back(child);
                     }
                 }
@@ -360,14 +383,15 @@ impl Build {
     fn new(pieces: &[(Piece, Vec<u32>)], percent: bool) -> Build {
         let grammar = Grammar::new(percent);
         let of = |area: Region| {
-            let from_rules = pieces.iter().map(|(piece, _)| (&*piece.bytes, piece.region));
-            let all = FORBIDDEN.into_iter().chain(from_rules);
-            all.filter(move |(_, region)| region.reaches(area)).map(|(bytes, _)| bytes)
+            let mark = |piece: &Piece| LONG.iter().position(|over| *over == piece.over).map_or(0, |at| IN_LONG[at]);
+            let from_rules = pieces.iter().map(move |(piece, _)| (&*piece.bytes, piece.region, mark(piece)));
+            let all = FORBIDDEN.into_iter().map(|(bytes, region)| (bytes, region, 0)).chain(from_rules);
+            all.filter(move |(_, region, _)| region.reaches(area)).map(|(bytes, _, mark)| (bytes, mark))
         };
         // Symbol 0: bytes that no piece has.
         let mut symbol = [0u8; 256];
         let mut symbols = 1;
-        for byte in AREAS.into_iter().flat_map(of).flatten() {
+        for byte in AREAS.into_iter().flat_map(of).flat_map(|(bytes, _)| bytes) {
             if symbol[usize::from(*byte)] == 0 {
                 symbol[usize::from(*byte)] = symbols;
                 symbols += 1;
@@ -427,11 +451,14 @@ impl Build {
                         (HIT, _) => 0,
                         // All lines begin alike: no piece goes on after a line end that it does not begin with.
                         (_, LINE) => self.line,
-                        (_, to) if area == Region::Header && self.grammar.area(to) == Region::Agent => match agent {
-                            HIT => 0,
-                            node => place((to, node), &mut queue) | u32::from(once) << FLAG_BITS,
-                        },
-                        (node, _) => place((to, node), &mut queue) | u32::from(once) << FLAG_BITS,
+                        (_, to) if area == Region::Header && self.grammar.area(to) == Region::Agent && agent == HIT => {
+                            0
+                        }
+                        (node, to) => {
+                            let flags = u32::from(once) << FLAG_BITS | self.search(area).marks[node as usize];
+                            let begins_agent = area == Region::Header && self.grammar.area(to) == Region::Agent;
+                            place((to, if begins_agent { agent } else { node }), &mut queue) | flags
+                        }
                     },
                 };
                 self.entries.push(entry);
@@ -448,12 +475,16 @@ impl Build {
         })
     }
 
-    fn searched(&self, area: Region, node: u32, class: u8) -> u32 {
-        let search = match area {
+    fn search(&self, area: Region) -> &Search {
+        match area {
             Region::Line => &self.searches[0],
             Region::Agent => &self.searches[2],
             Region::Header | Region::Both => &self.searches[1],
-        };
+        }
+    }
+
+    fn searched(&self, area: Region, node: u32, class: u8) -> u32 {
+        let search = self.search(area);
         search.next[node as usize * search.symbols + usize::from(self.class_bytes[usize::from(class)].1)]
     }
 }

@@ -47,6 +47,10 @@ const RANGES: usize = 64;
 /// What a request has besides its target, at least: method, blanks, protocol, two line ends.
 const BESIDES_TARGET: u32 = 17;
 
+/// Few ordinary requests are longer than this; what that is worth, in bits.
+const LONG: u32 = 900;
+const LONG_BITS: f32 = 8.0;
+
 impl Field {
     /// Of the segments that may be cleared.
     fn possible(self) -> Ranges {
@@ -102,13 +106,14 @@ pub const TESTS: usize = 256;
 pub struct Guard(Vec<(Field, Ranges)>);
 
 impl Guard {
-    /// A guard without conditions holds for all segments; None: the rule matches none.
-    pub fn of(rule: &Rule) -> Option<Guard> {
+    /// A guard without conditions holds for all segments; None: the rule matches none. `least`: so many bytes it matches.
+    pub fn of(rule: &Rule, least: usize) -> Option<Guard> {
         let mut known = FIELDS.map(Field::possible);
         let mut narrow = |field: Field, to: &[(u32, u32)]| {
             let ranges = &mut known[field as usize];
             *ranges = intersection(ranges, to);
         };
+        narrow(Field::Length, &[(u32::try_from(least).unwrap_or(u32::MAX), u32::MAX)]);
         if let Some(ports) = &rule.src_ports {
             let ports = ports.iter().map(|(low, high)| (u32::from(*low), u32::from(*high)));
             narrow(Field::Port, &joined(ports.collect()));
@@ -186,12 +191,16 @@ impl Guard {
         self.0.is_empty()
     }
 
-    /// How rarely it holds, in bits, by what nobody chooses to be the same for all.
+    /// How rarely it holds, in bits, by what nobody chooses to be the same for all, and by requests that are long.
     pub fn bits(&self) -> f32 {
         let spread = |field: &Field| matches!(field, Field::Source | Field::Port | Field::Ack | Field::Seq | Field::Id);
         let size = |ranges: &[(u32, u32)]| ranges.iter().map(|(low, high)| f64::from(high - low) + 1.0).sum::<f64>();
-        let rare = |(field, ranges): &(Field, Ranges)| (size(&field.possible()) / size(ranges)).log2() as f32;
-        self.0.iter().filter(|(field, _)| spread(field)).map(rare).sum()
+        let rare = |(field, ranges): &(Field, Ranges)| match field {
+            Field::Length if ranges[0].0 >= LONG => LONG_BITS,
+            field if spread(field) => (size(&field.possible()) / size(ranges)).log2() as f32,
+            _ => 0.0,
+        };
+        self.0.iter().map(rare).sum()
     }
 
     pub fn holds(&self, packet: &PacketFacts<'_>) -> bool {

@@ -21,6 +21,32 @@ pub fn required(pattern: &[u8], flags: PcreFlags) -> Option<Vec<Vec<u8>>> {
     one_of(&pcre::parsed(pattern, flags)?)
 }
 
+/// A part of each match that lies in one line: its least length, and literals as of [`required`] of which one stands in it.
+/// The longest such part.
+pub fn in_line(pattern: &[u8], flags: PcreFlags) -> Option<(usize, Vec<Vec<u8>>)> {
+    let hir = pcre::parsed(pattern, flags)?;
+    let parts = match hir.kind() {
+        HirKind::Concat(parts) => parts.as_slice(),
+        _ => std::slice::from_ref(&hir),
+    };
+    let runs = parts.split(may_end_line).map(|run| Hir::concat(run.to_vec()));
+    let longest = runs.max_by_key(|run| run.properties().minimum_len())?;
+    Some((longest.properties().minimum_len()?, one_of(&longest)?))
+}
+
+/// A line feed may stand in what matches.
+fn may_end_line(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => false,
+        HirKind::Literal(literal) => literal.0.contains(&b'\n'),
+        HirKind::Class(Class::Bytes(class)) => class.ranges().iter().any(|r| (r.start()..=r.end()).contains(&b'\n')),
+        HirKind::Class(Class::Unicode(class)) => class.ranges().iter().any(|r| (r.start()..=r.end()).contains(&'\n')),
+        HirKind::Capture(capture) => may_end_line(&capture.sub),
+        HirKind::Repetition(repetition) => may_end_line(&repetition.sub),
+        HirKind::Alternation(parts) | HirKind::Concat(parts) => parts.iter().any(may_end_line),
+    }
+}
+
 fn one_of(hir: &Hir) -> Option<Vec<Vec<u8>>> {
     if let Some(all) = texts(hir) {
         return all.iter().all(|text| !text.is_empty()).then_some(all);
@@ -199,6 +225,24 @@ mod tests {
     fn literals(pattern: &str, nocase: bool) -> Option<Vec<String>> {
         let found = required(pattern.as_bytes(), PcreFlags { nocase, multiline: nocase, ..PcreFlags::default() })?;
         Some(found.into_iter().map(|text| String::from_utf8(text).unwrap()).collect())
+    }
+
+    #[test]
+    fn parts_in_one_line() {
+        for (pattern, wanted) in [
+            ("^Host[^\\r\\n]{100,}", Some((104, vec!["\0host", "\nhost"]))),
+            ("^.*\\x3a[^\\n]{1000}", Some((1001, vec![":"]))),
+            ("GET /\\?{250,}", Some((255, vec!["get /?"]))),
+            ("a\\nbcd\\s+ef", Some((3, vec!["bcd"]))),
+            ("(?:\\s|x){300}ab", Some((2, vec!["ab"]))),
+            ("[^a]{300}", None),
+        ] {
+            let flags = PcreFlags { nocase: true, multiline: true, dotall: true, ..PcreFlags::default() };
+            let found = in_line(pattern.as_bytes(), flags);
+            let wanted = wanted
+                .map(|(length, texts)| (length, texts.into_iter().map(|text| text.as_bytes().to_vec()).collect()));
+            assert_eq!(found, wanted, "{pattern}");
+        }
     }
 
     #[test]

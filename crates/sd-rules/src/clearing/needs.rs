@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a rule cannot match a plain request without: pieces of which one must stand in it.
 
-use std::sync::Arc;
-
 use super::guards::Guard;
 use super::literals;
 use super::text::{bits, fold, shortened};
 use crate::document::{
     BitCommand, Comparison, Content, Dialect, Number, Operator, Pcre, Rule, RuleOption, TransformStep,
 };
+use crate::expressions::Known;
 use crate::transform::untransformed;
 use crate::Buffer;
 
@@ -47,7 +46,14 @@ impl Region {
 pub struct Piece {
     pub bytes: Box<[u8]>,
     pub region: Region,
+    /// It matters in a line of more bytes: 0, or one of [`LONG`].
+    pub over: usize,
 }
+
+/// Lines of more bytes than this, and than this, are told apart.
+pub const LONG: [usize; 2] = [100, 200];
+/// What it is worth that a line is so long, in bits.
+const LONG_BITS: [f32; 2] = [4.0, 6.0];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
@@ -78,11 +84,11 @@ pub const FLAGS: [u8; 2] = [0x10, 0x18];
 
 impl Need {
     /// What a rule has most of is asked for: a bit costs nothing, a content next to nothing, a guard some time for each
-    /// request. `required`: the literals of an expression, as [`literals::required`] tells them.
-    pub fn of(rule: &Rule, mut required: impl FnMut(&Pcre) -> Option<Arc<[Vec<u8>]>>) -> Need {
+    /// request. `known`: what is known of an expression.
+    pub fn of(rule: &Rule, mut known: impl FnMut(&Pcre) -> Option<Known>) -> Need {
         let mut best: Option<Choice> = None;
         let mut bits_wanted = false;
-        let Some(guard) = Guard::of(rule) else { return Need::Never };
+        let mut least = 0;
         for option in &rule.options {
             let found = match option {
                 RuleOption::Oddity { sids } if sids.iter().all(|sid| !of_plain_oddity(*sid)) => return Need::Never,
@@ -90,7 +96,25 @@ impl Need {
                 RuleOption::Pcre(pcre) if may_be_absent(rule, pcre.buffer) => continue,
                 RuleOption::Transform { buffer, .. } if may_be_absent(rule, *buffer) => continue,
                 RuleOption::Content(content) => of_content(rule, content),
-                RuleOption::Pcre(pcre) if !pcre.negated => of_pcre(rule.dialect, pcre, &mut required),
+                RuleOption::Pcre(pcre) if !pcre.negated => {
+                    let Some(Known { required, in_line, .. }) = known(pcre) else { continue };
+                    let everywhere = of_pcre(rule.dialect, pcre, required.as_deref(), 0);
+                    match in_line {
+                        Some(part) if rule.dialect.buffer(pcre.buffer) == Buffer::Raw => {
+                            least = least.max(part.0);
+                            let over = LONG.into_iter().rev().find(|long| part.0 >= *long).unwrap_or(0);
+                            match (everywhere, of_pcre(rule.dialect, pcre, Some(&part.1), over)) {
+                                (Found::Choice(one), Found::Choice(other)) if one.bits >= other.bits => {
+                                    Found::Choice(one)
+                                }
+                                (Found::Choice(one), Found::Nothing) => Found::Choice(one),
+                                (Found::Impossible, _) => Found::Impossible,
+                                (_, other) => other,
+                            }
+                        }
+                        _ => everywhere,
+                    }
+                }
                 RuleOption::Transform { buffer, steps, options } => of_transformed(rule, *buffer, steps, options),
                 RuleOption::Flowbits { command: BitCommand::Isset, bits, .. } => {
                     bits_wanted |= !bits.is_empty();
@@ -108,6 +132,7 @@ impl Need {
                 }
             }
         }
+        let Some(guard) = Guard::of(rule, least) else { return Need::Never };
         match best {
             _ if bits_wanted => Need::Bits,
             Some(best) if guard.is_empty() || best.bits >= RARE.min(guard.bits()) => Need::Pieces(best.pieces),
@@ -269,6 +294,11 @@ fn of_content(rule: &Rule, content: &Content) -> Found {
             return pieces_of(&text, Shape::Lines(region));
         }
         Buffer::Raw => {
+            // Behind the request line comes a header at once.
+            let parts = split_lines(&text);
+            if at_start && parts.len() > 2 && parts[1].is_empty() {
+                return Found::Impossible;
+            }
             if let Some(choice) = besides_the_protocol(rule, content) {
                 return Found::Choice(choice);
             }
@@ -312,7 +342,7 @@ fn besides_the_protocol(rule: &Rule, content: &Content) -> Option<Choice> {
     if !tails.iter().all(|tail| is_barred(tail)) {
         return None;
     }
-    let mut pieces = vec![Piece { bytes: text.clone().into_boxed_slice(), region: Region::Header }];
+    let mut pieces = vec![Piece { bytes: text.clone().into_boxed_slice(), region: Region::Header, over: 0 }];
     let mut begun: Vec<Vec<u8>> = vec![Vec::new()];
     while let Some(read) = begun.pop() {
         for byte in (b' '..=b'~').chain([b'\r', b'\n']).filter(|byte| fold(*byte) == *byte) {
@@ -324,7 +354,7 @@ fn besides_the_protocol(rule: &Rule, content: &Content) -> Option<Choice> {
                 begun.push(longer);
             } else if !matches!(byte, b'\r' | b'\n') {
                 let bytes = [text.as_slice(), &longer].concat().into_boxed_slice();
-                pieces.push(Piece { bytes, region: Region::Line });
+                pieces.push(Piece { bytes, region: Region::Line, over: 0 });
             }
         }
     }
@@ -375,7 +405,8 @@ fn pieces_of(text: &[u8], shape: Shape) -> Found {
     let mut candidates: Vec<Vec<Piece>> = Vec::new();
     let mut add = |ways: &[Vec<u8>], region: Region| {
         if ways.iter().all(|bytes| bytes.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))) {
-            let piece = |bytes: &Vec<u8>| Piece { bytes: bytes.iter().map(|byte| fold(*byte)).collect(), region };
+            let piece =
+                |bytes: &Vec<u8>| Piece { bytes: bytes.iter().map(|byte| fold(*byte)).collect(), region, over: 0 };
             candidates.push(ways.iter().map(piece).collect());
         }
     };
@@ -511,12 +542,13 @@ fn lines(text: &[u8]) -> Vec<Vec<u8>> {
     out
 }
 
-fn of_pcre(dialect: Dialect, pcre: &Pcre, required: impl FnOnce(&Pcre) -> Option<Arc<[Vec<u8>]>>) -> Found {
+/// `over`: a line that matches has more bytes.
+fn of_pcre(dialect: Dialect, pcre: &Pcre, literals: Option<&[Vec<u8>]>, over: usize) -> Found {
     let shape = shape(dialect.buffer(pcre.buffer));
     if shape == Shape::Absent {
         return Found::Impossible;
     }
-    let Some(literals) = required(pcre) else { return Found::Nothing };
+    let Some(literals) = literals else { return Found::Nothing };
     if shape == Shape::Method {
         let possible = literals.iter().any(|literal| literal.is_empty() || of_plain_method(literal));
         return if possible { Found::Nothing } else { Found::Impossible };
@@ -548,6 +580,10 @@ fn of_pcre(dialect: Dialect, pcre: &Pcre, required: impl FnOnce(&Pcre) -> Option
         count if count > ALTERNATIVES => Found::Nothing,
         count => {
             all.bits -= (count as f32).log2();
+            if let Some(long) = LONG.iter().position(|long| *long == over) {
+                all.bits += LONG_BITS[long];
+                all.pieces.iter_mut().for_each(|piece| piece.over = over);
+            }
             Found::Choice(all)
         }
     }

@@ -63,7 +63,7 @@ pub fn rules_document(input: &[u8]) {
     out.iter().for_each(|found| assert!(set.rule(found.rule).gid > 0 || found.len > 0 || !set.is_empty()));
 }
 
-const TOKENS: [&[u8]; 40] = [
+const TOKENS: [&[u8]; 41] = [
     b"q",
     b"z",
     b"k",
@@ -104,6 +104,7 @@ const TOKENS: [&[u8]; 40] = [
     b"\r\n\r\n",
     b"\r\nContent-Length: 1",
     b"\xff",
+    b"wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww",
 ];
 
 /// Rules of a dialect, and the tables by which they clear.
@@ -158,6 +159,15 @@ pub fn clearing_rules(dialect: &str) -> (RuleSet, Tables) {
             rule["scope"] = json!("packet");
         }
         rules.push(rule);
+    }
+    let lines = json!({"nocase": true, "multiline": true});
+    for (sid, pattern) in [
+        (4010, &b"^qz[^\\r\\n]{98,}"[..]),
+        (4011, b"k: [^\\n]{99}"),
+        (4012, b"z[^\\n]{199}"),
+        (4013, b"k[^\\n]{200,}q"),
+    ] {
+        rules.push(rule(sid, vec![pcre("raw", pattern, lines.clone())]));
     }
     let bit = |command: &str| json!({"kind": "flowbits", "command": command, "bits": ["zzz"]});
     rules.push(rule(4006, vec![content("http_uri", b"zzz", json!({})), bit("set")]));

@@ -58,7 +58,10 @@ _LOOKS = re.compile(r"content\s*:|pcre\s*:|urilen|bsize")
 _COUNTS = re.compile(r"(?:threshold|detection_filter)\s*:[^;]*;")
 _SID = re.compile(r"\bsid\s*:\s*(\d+)")
 _VARIABLE = re.compile(r"!?\$\w+")
-_REQUEST_LINE = re.compile(rb"\s*[A-Za-z0-9!#$%&'*+.^_`|~-]+[ \t]+[^\r\n]+\r?\n")
+_REQUEST_LINE = re.compile(
+    rb"\s*(?:[\w!#$%&'*+.^`|~-]+[ \t]+[^\r\n]+|[\w!#$%&'*+.^`|~-]\S*[ \t]+[^\r\n]*HTTP/[^\r\n]*)\r?\n",
+    re.IGNORECASE,
+)
 
 
 class Difference(NamedTuple):
@@ -87,6 +90,7 @@ _BLANK_IN_URI = re.compile(rb"\S+\s+\S+\s+(?!HTTP/\S+\Z)", re.IGNORECASE)
 _FOLD = re.compile(rb"\n[ \t]+[^\s]|[ \t]\r?\n[ \t]")
 _HOST_WITH_PORT = re.compile(rb"\nhost[ \t]*:[^\r\n]*:", re.IGNORECASE)
 _BROKEN_LENGTH = re.compile(rb"\ncontent-length[ \t]*:[ \t]*+(?!\d+\s*\r?\n)", re.IGNORECASE)
+_END_OF_NONE = re.compile(r'content\s*:\s*!"[^"]*";\s*(?:nocase;\s*)?endswith')
 _LENGTH = re.compile(rb"\ncontent-length[ \t]*:[ \t]*(\d+)", re.IGNORECASE)
 _CODED = re.compile(rb"\ntransfer-encoding[ \t]*:", re.IGNORECASE)
 
@@ -134,6 +138,14 @@ KINDS: tuple[tuple[str, Callable[[Difference], object]], ...] = (
     (
         "broken Content-Length: Suricata stops reading there",
         lambda one: one.ours and _BROKEN_LENGTH.search(one.request),
+    ),
+    (
+        "`depth` in the stream: counted from each request's first line, not from the connection's first byte",
+        lambda one: one.ours and "depth" in one.rule and (_stray(one.request) or one.request[:1] in b"\r\n"),
+    ),
+    (
+        "`endswith` of what must not be found: Suricata looks at its first place only",
+        lambda one: not one.ours and _END_OF_NONE.search(one.rule),
     ),
     (
         "`flow:only_stream` with a body: Suricata asks the rule at a moment when it holds no segment",

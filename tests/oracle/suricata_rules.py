@@ -4,8 +4,9 @@
 All texts are made of few letters, so that contents are found often, in several places, and next to each
 other.
 
-Left out is what Suricata 7 reads in a way of its own: contents that are relative to one that must not be
-found (it skips as many bytes as that has), the ends of such contents (it looks at one place only), rules
+Left out is what Suricata 7 reads in a way of its own: what is relative and stands behind a content that must
+not be found (it skips as many bytes as that has) or an expression of that kind (it tries no other place of
+what is before), the ends of such contents (it looks at one place only), rules
 that only say what must not be in the stream (segments without payload match) or in a transformed buffer (it
 looks at the one before), transformed URIs as sent, and lengths of the URI beside numbers that are taken from
 it.
@@ -165,7 +166,8 @@ def _options(random: Random) -> list[str]:
                     break  # names another buffer, which does not stay
             else:
                 parts.append(_content(random, buffer, may_begin or not first, related))
-                related = not parts[-1].startswith("content:!")
+                related = True
+            related &= not parts[-1].startswith(("content:!", "pcre:!"))
             first = False
     return parts
 

@@ -153,7 +153,7 @@ fn may_be_absent(rule: &Rule, buffer: Buffer) -> bool {
 /// Whether a plain request may have what the built-in rule of this number tells of: its framing, its percent signs, its
 /// line ends and its Host are known.
 fn of_plain_oddity(sid: u32) -> bool {
-    !matches!(sid, 1..=11 | 14 | 22 | 26 | 32..=34 | 36 | 37 | 42 | 66 | 69 | 71..=73)
+    !matches!(sid, 1..=11 | 14 | 22 | 26 | 32..=34 | 36 | 37 | 42 | 66 | 69 | 71..=73 | 77)
 }
 
 enum Found {

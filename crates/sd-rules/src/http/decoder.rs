@@ -108,6 +108,7 @@ decoders! {
     MultipartRepeated = 74, ALERT, "HTTP decoder: name or filename of a part repeated";
     MultipartEnd = 75, QUIET, "HTTP decoder: multipart without final boundary";
     MultipartParts = 76, ALERT, "HTTP decoder: more parts than are looked at";
+    MethodName = 77, ALERT, "HTTP decoder: malformed method";
 }
 
 /// A set of them, one bit each.

@@ -282,15 +282,20 @@ impl Head {
         let method_length = text.iter().position(|byte| is_wide_blank(*byte)).unwrap_or(text.len());
         let rest_start = method_length + text[method_length..].iter().take_while(|byte| is_wide_blank(**byte)).count();
         let method = &text[..method_length];
-        if rest_start == text.len() || !method.iter().all(|byte| is_token(*byte)) {
+        let last_blank = text.iter().rposition(|byte| is_wide_blank(*byte)).unwrap_or(method_length);
+        let last = text.get(last_blank + 1..).unwrap_or_default();
+        let versioned =
+            last.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"HTTP/")) && last_blank >= method_length;
+        // What names a version is a request to whoever is lenient about methods.
+        let token = method.iter().all(|byte| is_token(*byte));
+        if rest_start == text.len() || !token && !versioned {
             events(Decoder::NotHttp);
             self.not_http();
             return;
         }
-        let last_blank = text.iter().rposition(|byte| is_wide_blank(*byte)).unwrap_or(method_length);
-        let last = &text[last_blank + 1..];
-        let versioned =
-            last.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"HTTP/")) && last_blank >= method_length;
+        if !token {
+            events(Decoder::MethodName);
+        }
         let uri_end = if versioned {
             text[..last_blank].iter().rposition(|byte| !is_wide_blank(*byte)).map_or(rest_start, |last| last + 1)
         } else {

@@ -8,17 +8,13 @@
 //! told once for each part of it that is judged.
 
 use super::decode::{be16, Packet, Tcp};
-use super::stream::Half;
+use super::flow::{begins_request, changes_protocol, End, Flow};
 use super::Options;
 use sd_engine::event::Http;
 use sd_engine::packet::{ACK, FIN, RST, SYN};
 use sd_rules::View;
-use sd_rules::{
-    number, Action, FlowFacts, Limits, Match, PacketFacts, RuleId, RuleSet, RuleState, Scratch, Segment, Step,
-    Transaction, Unit,
-};
+use sd_rules::{number, Action, Limits, Match, PacketFacts, RuleId, RuleSet, RuleState, Scratch, Segment, Step, Unit};
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Bytes of a stream that are judged at once, and those before them that a match may begin in.
@@ -29,43 +25,6 @@ const MEMORY_MAX: usize = 256 << 20;
 /// A connection without a packet for so long is over.
 const IDLE: u64 = 240 * SECOND;
 const SECOND: u64 = 1_000_000_000;
-/// Methods that begin a request, whatever the port.
-const METHODS: &[&[u8]] = &[
-    b"GET",
-    b"POST",
-    b"HEAD",
-    b"PUT",
-    b"OPTIONS",
-    b"DELETE",
-    b"CONNECT",
-    b"TRACE",
-    b"PATCH",
-    b"PROPFIND",
-    b"PROPPATCH",
-    b"MKCOL",
-    b"COPY",
-    b"MOVE",
-    b"LOCK",
-    b"UNLOCK",
-    b"VERSION-CONTROL",
-    b"CHECKOUT",
-    b"UNCHECKOUT",
-    b"CHECKIN",
-    b"UPDATE",
-    b"LABEL",
-    b"REPORT",
-    b"MKWORKSPACE",
-    b"MKACTIVITY",
-    b"MERGE",
-    b"INVALID",
-    b"SEARCH",
-    b"SUBSCRIBE",
-    b"UNSUBSCRIBE",
-];
-const METHOD_MAX: usize = 16;
-
-type End = (IpAddr, u16);
-
 /// A rule's match and where it was found.
 pub struct Alert {
     pub rule: RuleId,
@@ -80,64 +39,6 @@ pub struct Alert {
     pub http: Option<Http>,
     /// Number of the request in its connection, from 0.
     pub request: u32,
-}
-
-#[derive(Default)]
-struct Flow {
-    id: u64,
-    client: Option<End>,
-    server: Option<End>,
-    begun: u64,
-    seen: u64,
-    had: FlowFacts,
-    /// A packet of the client, of the server, was there.
-    met: [bool; 2],
-    tcp: Session,
-    requests: Requests,
-    /// Nothing more is judged.
-    over: bool,
-}
-
-#[derive(Default)]
-struct Session {
-    halves: [Half; 2],
-    /// Who has sent SYN/ACK: the connection stands with what comes next, or now when both have.
-    answered: [bool; 2],
-    /// The client's SYN may carry data: the answer to it makes the connection.
-    fast_open: bool,
-    established: bool,
-    chunks: [Chunk; 2],
-    sent: [u64; 2],
-    /// What Suricata's stream_size counts: up to the furthest number, with SYN and FIN.
-    sizes: [u64; 2],
-    /// What the other side has acknowledged last.
-    acked: [u32; 2],
-    /// The time that each side has stamped last on what is next, when its SYN had one.
-    stamps: [Option<u32>; 2],
-    /// The client sends no more, or a side has broken off: what is acknowledged is judged with the next packet.
-    ends: bool,
-}
-
-/// The part of a stream that is not judged yet.
-#[derive(Default)]
-struct Chunk {
-    tail: Vec<u8>,
-    bytes: Vec<u8>,
-    matched: HashSet<RuleId>,
-}
-
-#[derive(Default)]
-struct Requests {
-    http: Option<bool>,
-    transaction: Transaction,
-    data: Vec<u8>,
-    number: u32,
-    /// The body is behind the inspection depth.
-    deep: bool,
-    tunnel: bool,
-    summary: Http,
-    /// Completed with the packet at hand.
-    done: u32,
 }
 
 /// What has matched with one packet, and whether it says something of the whole connection.
@@ -668,40 +569,6 @@ impl Judge {
     }
 }
 
-impl Session {
-    /// Both sides stamp the time, and this is an older one than the last: its receiver leaves it out (RFC 7323).
-    fn is_old(&mut self, side: usize, tcp: &Tcp<'_>) -> bool {
-        let (Some((stamp, _)), [Some(_), Some(_)]) = (tcp.timestamps, self.stamps) else { return false };
-        let old = self.stamps[side].is_some_and(|last| (stamp.wrapping_sub(last) as i32) < 0);
-        if !old && self.halves[side].expects(tcp.seq) {
-            self.stamps[side] = Some(stamp);
-        }
-        old
-    }
-}
-
-impl Requests {
-    fn next(&mut self) {
-        self.transaction.reset();
-        self.number += 1;
-        self.done += 1;
-        self.deep = false;
-    }
-}
-
-impl Flow {
-    fn count(&mut self, client: bool, length: usize) {
-        self.had.packets[usize::from(!client)] += 1;
-        self.had.bytes[usize::from(!client)] += length as u64;
-    }
-
-    fn memory(&self) -> usize {
-        let halves: usize = self.tcp.halves.iter().map(Half::memory).sum();
-        let chunks: usize = self.tcp.chunks.iter().map(|chunk| chunk.bytes.len() + chunk.tail.len()).sum();
-        halves + chunks + self.requests.data.len() + 1024
-    }
-}
-
 fn of_request(found: Match, request: u32) -> Found {
     Found { found, whole: true, client: Some(true), request }
 }
@@ -741,28 +608,6 @@ fn transport<'a>(packet: &Packet<'a>) -> ((u16, u16), &'a [u8], bool) {
             ((number, number), &body[8..], true)
         }
         _ => ((0, 0), body, false),
-    }
-}
-
-/// Whether bytes begin an HTTP request; None as long as that is open.
-fn begins_request(data: &[u8]) -> Option<bool> {
-    let start = data.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(data.len());
-    let rest = &data[start..];
-    let end = rest.iter().take(METHOD_MAX + 1).position(|byte| matches!(byte, b' ' | b'\t'));
-    match end {
-        Some(end) => Some(METHODS.contains(&&rest[..end])),
-        None if rest.len() > METHOD_MAX => Some(false),
-        None if METHODS.iter().any(|method| method.starts_with(rest)) => None,
-        None => Some(false),
-    }
-}
-
-/// Whether an answer ends HTTP on the connection: CONNECT was granted, or an upgrade.
-fn changes_protocol(requests: &Requests, answer: &[u8]) -> bool {
-    match answer.get(..10) {
-        Some([b'H', b'T', b'T', b'P', b'/', b'1', b'.', _, b' ', b'2']) => requests.summary.method == "CONNECT",
-        Some(_) => answer.starts_with(b"HTTP/1.1 101"),
-        None => false,
     }
 }
 

@@ -7,6 +7,7 @@
 //! to its end.
 
 mod decode;
+mod flow;
 mod judge;
 mod pcap;
 mod stream;

@@ -23,14 +23,14 @@ pub(crate) struct Known {
 pub(crate) type Expressions = HashMap<(Vec<u8>, PcreFlags), Known>;
 
 /// Those of a set that is being compiled.
-pub(crate) struct Found<'a> {
+pub(crate) struct Compiling<'a> {
     pub expressions: Expressions,
     others: &'a [Arc<RuleSet>],
 }
 
-impl<'a> Found<'a> {
-    pub fn beside(others: &'a [Arc<RuleSet>]) -> Found<'a> {
-        Found { expressions: HashMap::new(), others }
+impl<'a> Compiling<'a> {
+    pub fn beside(others: &'a [Arc<RuleSet>]) -> Compiling<'a> {
+        Compiling { expressions: HashMap::new(), others }
     }
 
     pub fn get(&mut self, pcre: &Pcre) -> Result<Known, String> {

@@ -12,7 +12,7 @@ use crate::dataset::{Datasets, Lookup};
 use crate::document::{
     self, Action, Collection, Comparison, Dialect, Document, Operator, Protocol, RuleOption, Scope, Service,
 };
-use crate::expressions::{Expressions, Found};
+use crate::expressions::{Compiling, Expressions};
 use crate::http::decoder::{self, Decoder, Oddities};
 use crate::http::Profile;
 use crate::matcher::{Absence, Content, Part, PartOption};
@@ -360,7 +360,7 @@ struct Compiler<'a> {
     used: [bool; Buffer::COUNT],
     needs: Vec<Need>,
     asks_for_segments: bool,
-    found: Found<'a>,
+    found: Compiling<'a>,
     datasets: Datasets,
     stats: RuleSetStats,
 }
@@ -378,7 +378,7 @@ impl<'a> Compiler<'a> {
             used: [false; Buffer::COUNT],
             needs: Vec::new(),
             asks_for_segments: false,
-            found: Found::beside(others),
+            found: Compiling::beside(others),
             datasets: Datasets::default(),
             stats: RuleSetStats::default(),
         }
@@ -675,7 +675,7 @@ fn packet_test(option: &RuleOption) -> Result<Option<PacketTest>, String> {
 
 /// What the compiled options of a rule share with those of others.
 struct Made<'a, 'b> {
-    found: &'a mut Found<'b>,
+    found: &'a mut Compiling<'b>,
     datasets: &'a mut Datasets,
     backtracking: usize,
 }

@@ -104,11 +104,11 @@ impl Need {
                             least = least.max(part.0);
                             let over = LONG.into_iter().rev().find(|long| part.0 >= *long).unwrap_or(0);
                             match (everywhere, of_pcre(rule.dialect, pcre, Some(&part.1), over)) {
-                                (Found::Choice(one), Found::Choice(other)) if one.bits >= other.bits => {
-                                    Found::Choice(one)
+                                (Offer::Choice(one), Offer::Choice(other)) if one.bits >= other.bits => {
+                                    Offer::Choice(one)
                                 }
-                                (Found::Choice(one), Found::Nothing) => Found::Choice(one),
-                                (Found::Impossible, _) => Found::Impossible,
+                                (Offer::Choice(one), Offer::Nothing) => Offer::Choice(one),
+                                (Offer::Impossible, _) => Offer::Impossible,
                                 (_, other) => other,
                             }
                         }
@@ -123,9 +123,9 @@ impl Need {
                 _ => continue,
             };
             match found {
-                Found::Impossible => return Need::Never,
-                Found::Nothing => {}
-                Found::Choice(choice) => {
+                Offer::Impossible => return Need::Never,
+                Offer::Nothing => {}
+                Offer::Choice(choice) => {
                     if best.as_ref().is_none_or(|best| best.bits < choice.bits) {
                         best = Some(choice);
                     }
@@ -156,7 +156,8 @@ fn of_plain_oddity(sid: u32) -> bool {
     !matches!(sid, 1..=11 | 14 | 22 | 26 | 32..=34 | 36 | 37 | 42 | 66 | 69 | 71..=73 | 77)
 }
 
-enum Found {
+/// What one option of a rule offers to look for.
+enum Offer {
     /// A plain request cannot have it.
     Impossible,
     Nothing,
@@ -215,30 +216,30 @@ fn shape(buffer: Buffer) -> Shape {
 }
 
 /// The best of the contents that can be looked for in the buffer itself.
-fn of_transformed(rule: &Rule, buffer: Buffer, steps: &[TransformStep], options: &[RuleOption]) -> Found {
-    let mut best = Found::Nothing;
+fn of_transformed(rule: &Rule, buffer: Buffer, steps: &[TransformStep], options: &[RuleOption]) -> Offer {
+    let mut best = Offer::Nothing;
     for option in options {
         let RuleOption::Content(content) = option else { continue };
         let Some(content) = untransformed(steps, content) else { continue };
         match (of_content(rule, &Content { buffer, ..content }), &best) {
-            (Found::Impossible, _) => return Found::Impossible,
-            (Found::Choice(new), Found::Choice(old)) if new.bits <= old.bits => {}
-            (Found::Choice(new), _) => best = Found::Choice(new),
-            (Found::Nothing, _) => {}
+            (Offer::Impossible, _) => return Offer::Impossible,
+            (Offer::Choice(new), Offer::Choice(old)) if new.bits <= old.bits => {}
+            (Offer::Choice(new), _) => best = Offer::Choice(new),
+            (Offer::Nothing, _) => {}
         }
     }
     best
 }
 
-fn of_content(rule: &Rule, content: &Content) -> Found {
+fn of_content(rule: &Rule, content: &Content) -> Offer {
     let buffer = rule.dialect.buffer(content.buffer);
     let shape = shape(buffer);
     if content.negated || content.bytes.is_empty() {
-        return Found::Nothing;
+        return Offer::Nothing;
     }
     let mut text: Vec<u8> = content.bytes.clone();
     if shape == Shape::Method {
-        return if of_plain_method(&text) { Found::Nothing } else { Found::Impossible };
+        return if of_plain_method(&text) { Offer::Nothing } else { Offer::Impossible };
     }
     let length = text.len() as i64;
     let at_start = content.startswith
@@ -257,7 +258,7 @@ fn of_content(rule: &Rule, content: &Content) -> Found {
             }
             // Inside a target no space is sent, except as a plus.
             if rule.dialect == Dialect::Suricata && content.bytes.contains(&b' ') {
-                return Found::Impossible;
+                return Offer::Impossible;
             }
             return pieces_of(&text, Shape::Line);
         }
@@ -288,7 +289,7 @@ fn of_content(rule: &Rule, content: &Content) -> Found {
                 text.extend_from_slice(b"\r\n");
             }
             if content.bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
-                return Found::Impossible;
+                return Offer::Impossible;
             }
             let region = if buffer == Buffer::HttpUserAgent { Region::Agent } else { Region::Header };
             return pieces_of(&text, Shape::Lines(region));
@@ -297,10 +298,10 @@ fn of_content(rule: &Rule, content: &Content) -> Found {
             // Behind the request line comes a header at once.
             let parts = split_lines(&text);
             if at_start && parts.len() > 2 && parts[1].is_empty() {
-                return Found::Impossible;
+                return Offer::Impossible;
             }
             if let Some(choice) = besides_the_protocol(rule, content) {
-                return Found::Choice(choice);
+                return Offer::Choice(choice);
             }
         }
         _ => {}
@@ -397,9 +398,9 @@ fn region_of(line: &[u8], region: Region) -> Region {
 }
 
 /// Cut `text` where a plain request may show something else between, and choose the rarest part.
-fn pieces_of(text: &[u8], shape: Shape) -> Found {
+fn pieces_of(text: &[u8], shape: Shape) -> Offer {
     if text.iter().any(|byte| !matches!(byte, b' '..=b'~' | b'\r' | b'\n')) {
-        return Found::Impossible;
+        return Offer::Impossible;
     }
     // Each of them suffices; of its pieces one has to stand there.
     let mut candidates: Vec<Vec<Piece>> = Vec::new();
@@ -414,7 +415,7 @@ fn pieces_of(text: &[u8], shape: Shape) -> Found {
         Shape::Line | Shape::Target => {
             let target_only = shape == Shape::Target;
             if text.iter().any(|byte| matches!(byte, b'%' | b'\\' | b'#' | b'\r' | b'\n')) {
-                return Found::Impossible;
+                return Offer::Impossible;
             }
             if !target_only || !text.is_empty() {
                 add(&[text.to_vec()], Region::Line);
@@ -440,7 +441,7 @@ fn pieces_of(text: &[u8], shape: Shape) -> Found {
             let parts: Vec<&[u8]> = split_lines(text);
             // Half a line end: after it comes the other here, and a colon in the request.
             if parts.iter().any(|part| part.iter().any(|byte| matches!(byte, b'\r' | b'\n'))) {
-                return Found::Nothing;
+                return Offer::Nothing;
             }
             let last = parts.len() - 1;
             for (index, name) in parts.iter().enumerate() {
@@ -458,14 +459,14 @@ fn pieces_of(text: &[u8], shape: Shape) -> Found {
                 add(&[bytes], Region::Header);
             }
         }
-        Shape::Absent => return Found::Impossible,
+        Shape::Absent => return Offer::Impossible,
         Shape::Value => {
             if text.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
-                return Found::Impossible;
+                return Offer::Impossible;
             }
             add(&[text.to_vec()], Region::Header);
         }
-        Shape::Method => return Found::Nothing,
+        Shape::Method => return Offer::Nothing,
     }
     let rated = candidates.into_iter().map(|pieces| {
         let mut choice = Choice { bits: f32::INFINITY, pieces };
@@ -481,7 +482,7 @@ fn pieces_of(text: &[u8], shape: Shape) -> Found {
         choice.bits -= (choice.pieces.len() as f32).log2();
         choice
     });
-    rated.max_by(|a, b| a.bits.total_cmp(&b.bits)).map_or(Found::Nothing, Found::Choice)
+    rated.max_by(|a, b| a.bits.total_cmp(&b.bits)).map_or(Offer::Nothing, Offer::Choice)
 }
 
 /// What of a line with commas stands in a plain request, when each comma with a blank behind it may be one by which the
@@ -543,15 +544,15 @@ fn lines(text: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// `over`: a line that matches has more bytes.
-fn of_pcre(dialect: Dialect, pcre: &Pcre, literals: Option<&[Vec<u8>]>, over: usize) -> Found {
+fn of_pcre(dialect: Dialect, pcre: &Pcre, literals: Option<&[Vec<u8>]>, over: usize) -> Offer {
     let shape = shape(dialect.buffer(pcre.buffer));
     if shape == Shape::Absent {
-        return Found::Impossible;
+        return Offer::Impossible;
     }
-    let Some(literals) = literals else { return Found::Nothing };
+    let Some(literals) = literals else { return Offer::Nothing };
     if shape == Shape::Method {
         let possible = literals.iter().any(|literal| literal.is_empty() || of_plain_method(literal));
-        return if possible { Found::Nothing } else { Found::Impossible };
+        return if possible { Offer::Nothing } else { Offer::Impossible };
     }
     let mut all = Choice { pieces: Vec::new(), bits: f32::INFINITY };
     for literal in literals.iter() {
@@ -567,24 +568,24 @@ fn of_pcre(dialect: Dialect, pcre: &Pcre, literals: Option<&[Vec<u8>]>, over: us
             continue;
         }
         match pieces_of(literal, shape) {
-            Found::Impossible => {}
-            Found::Nothing => return Found::Nothing,
-            Found::Choice(choice) => {
+            Offer::Impossible => {}
+            Offer::Nothing => return Offer::Nothing,
+            Offer::Choice(choice) => {
                 all.bits = all.bits.min(choice.bits);
                 all.pieces.extend(choice.pieces);
             }
         }
     }
     match all.pieces.len() {
-        0 => Found::Impossible,
-        count if count > ALTERNATIVES => Found::Nothing,
+        0 => Offer::Impossible,
+        count if count > ALTERNATIVES => Offer::Nothing,
         count => {
             all.bits -= (count as f32).log2();
             if let Some(long) = LONG.iter().position(|long| *long == over) {
                 all.bits += LONG_BITS[long];
                 all.pieces.iter_mut().for_each(|piece| piece.over = over);
             }
-            Found::Choice(all)
+            Offer::Choice(all)
         }
     }
 }

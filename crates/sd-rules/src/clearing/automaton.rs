@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::grammar::{Grammar, AGENT, DEAD, FORBIDDEN, LINE, START};
+use super::grammar::{Grammar, AGENT, DEAD, FORBIDDEN, LINE, ONCE, START};
 use super::guards::{self, Guard, Test};
 use super::needs::{Need, Piece, Region, LONG, LONGEST, SHORTEST};
 use super::text::fold;
@@ -17,6 +17,7 @@ pub const FLAG_BITS: u32 = 22;
 pub const HOST_SEEN: u32 = 1 << FLAG_BITS;
 /// A piece has been read that matters in lines of more bytes than [`LONG`] says.
 pub const IN_LONG: [u32; 2] = [1 << 30, 1 << 31];
+const _: () = assert!(FLAG_BITS as usize + ONCE.len() <= IN_LONG[0].trailing_zeros() as usize);
 
 /// Why a set of rules cannot be cleared by.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -21,7 +21,7 @@ pub const AGENT: &[u8] = b"\r\nuser-agent:";
 pub const FORBIDDEN: [(&[u8], Region); 3] = [(b"//", Region::Line), (b"/.", Region::Line), (b" \r", Region::Header)];
 
 /// Headers whose repetition is not plain, in the order of their bits; the first must be there.
-const ONCE: [&str; 8] =
+pub const ONCE: [&str; 8] =
     ["host", "cookie", "user-agent", "referer", "accept", "accept-encoding", "accept-language", "connection"];
 /// A request with one of these is not plain.
 const NEVER: [&str; 9] = [

@@ -93,9 +93,7 @@ fn listed(network: &str, services: u64, divert: u64, sid: u32) -> Listed {
 fn sources_on_rules_lists_are_told_and_may_be_diverted() {
     let site = Site::new();
     let wire = site.wire();
-    let director = Director::load("wire", site.options()).unwrap();
-    configure(&director, &[]);
-    director.attach(Wanted::Auto).unwrap();
+    let director = attached(&site);
     let to = |mac: [u8; 6]| move |frame: &[u8]| frame[..6] == mac && frame[12..14] == [8, 0];
     let owner_of = |director: &Director, port: u16| {
         let flows = director.flow_entries(100);
@@ -128,9 +126,7 @@ fn sources_on_rules_lists_are_told_and_may_be_diverted() {
 
     // The lists outlive the process, and what is allowed is never diverted.
     drop(director);
-    let director = Director::load("wire", site.options()).unwrap();
-    configure(&director, &[]);
-    director.attach(Wanted::Auto).unwrap();
+    let director = attached(&site);
     wire.send(&segment(41004, SYN, 1000, 0, b""));
     wire.receive(to(HONEYPOT_MAC)).expect("a SYN after a restart");
     configure(&director, &["192.0.2.0/28"]);
@@ -168,9 +164,7 @@ fn guard(field: u16, value: u32) -> abi::Guard {
 fn a_guard_keeps_its_segments_from_being_cleared() {
     let site = Site::new();
     let wire = site.wire();
-    let director = Director::load("wire", site.options()).unwrap();
-    configure(&director, &[]);
-    director.attach(Wanted::Auto).unwrap();
+    let director = attached(&site);
     let tables = director.clearing().unwrap().expect("this kernel can clear");
     let mut port = 40_000;
     let mut cleared = |guards: &dyn Fn(u32) -> Vec<abi::Guard>| {
@@ -219,9 +213,7 @@ fn only_a_source_whose_proof_is_outstanding_is_not_cleared() {
     const OTHERS: [[u8; 4]; 2] = [[192, 0, 2, 2], [192, 0, 2, 3]];
     let site = Site::new();
     let wire = site.wire();
-    let director = Director::load("wire", site.options()).unwrap();
-    configure(&director, &[]);
-    director.attach(Wanted::Auto).unwrap();
+    let director = attached(&site);
     let tables = director.clearing().unwrap().expect("this kernel can clear");
     tables.install(&[Some(any_lines(Vec::new()))]);
     let mut port = 40_000;
@@ -244,6 +236,14 @@ fn only_a_source_whose_proof_is_outstanding_is_not_cleared() {
     director.detach().unwrap();
 }
 
+/// The director of a site, at work.
+fn attached(site: &Site) -> Director {
+    let director = Director::load("wire", site.options()).unwrap();
+    configure(&director, &[]);
+    director.attach(Wanted::Auto).unwrap();
+    director
+}
+
 /// Of some request: only the key is secret in it.
 fn seal(director: &Director) -> u64 {
     director.clearing().unwrap().expect("this kernel can clear").seal(b"GET / HTTP/1.1")
@@ -256,9 +256,7 @@ fn a_restarted_supervisor_finds_everything() {
     let wire = site.wire();
     let key;
     {
-        let director = Director::load("wire", site.options()).unwrap();
-        configure(&director, &[]);
-        director.attach(Wanted::Auto).unwrap();
+        let director = attached(&site);
         wire.send(&segment(40000, SYN, 1000, 0, b""));
         wire.receive(|frame| frame[..6] == SERVER_MAC).expect("the SYN");
         director.attacker_add("203.0.113.9", 1_000_000_000_000, 7).unwrap();
@@ -315,9 +313,7 @@ fn strangers_programs_stay() {
 fn payload_travels_through_the_inspectors_socket_and_back() {
     let site = Site::new();
     let wire = site.wire();
-    let director = Director::load("wire", site.options()).unwrap();
-    configure(&director, &[]);
-    director.attach(Wanted::Auto).unwrap();
+    let director = attached(&site);
     let index = net::interface_index("wire").unwrap();
     assert_eq!(net::receive_queues("wire").unwrap(), 1);
     let frames = 256;

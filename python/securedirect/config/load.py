@@ -202,7 +202,7 @@ def _explain(path: Path, positions: Positions, item: dict[str, Any]) -> ConfigEr
             message = f"{name}: {context['error']}"
         case "int_type" | "int_parsing" | "int_from_float":
             message = f"{name} = {given!r}: a whole number is needed"
-            hint = "write it without quotes" if isinstance(given, str) and given.isdigit() else ""
+            hint = "write it without quotes" if isinstance(given, str) and given.isdecimal() else ""
         case "float_type" | "float_parsing":
             message = f"{name} = {given!r}: a number is needed"
             hint = "write it without quotes" if isinstance(given, str) else ""

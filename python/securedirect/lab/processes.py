@@ -43,7 +43,7 @@ def _fields(pid: int) -> list[str] | None:
 
 def all_processes() -> list[int]:
     """Process ids of this machine."""
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
 
 
 def members_of(sessions: set[int]) -> list[int]:

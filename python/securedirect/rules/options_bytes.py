@@ -99,7 +99,7 @@ def _byte_jump(reader: Reader, option: Option) -> None:
 
 def _byte_extract(reader: Reader, option: Option) -> None:
     parts = option_parts(option)
-    if len(parts) < 3 or not IDENTIFIER.match(parts[2]) or parts[2].isdigit():
+    if len(parts) < 3 or not IDENTIFIER.match(parts[2]) or parts[2].isdecimal():
         fail(
             option.value_at,
             "byte_extract needs bytes, offset and a name",

@@ -294,7 +294,7 @@ def _xbits(reader: Reader, option: Option) -> None:
         word, _, value = part.lower().partition(" ")
         if word == "expire":
             seconds = read_number(option, value.strip(), 1, 0x7FFFFFFF)
-        elif word.isdigit():  # hostbits may name a time alone
+        elif word.isdecimal():  # hostbits may name a time alone
             seconds = int(word)
         elif (word, value.strip()) in (("track", "ip_dst"), ("dst", "")):
             track = "destination"

@@ -184,7 +184,7 @@ def _checked(table: str, overrides: Mapping[str, str] | None) -> dict[str, Actio
             not colon
             or not value
             or kind not in ("sid", "classtype", "file", "builtin")
-            or (kind in ("sid", "builtin") and not value.isdigit())
+            or (kind in ("sid", "builtin") and not value.isdecimal())
         ):
             raise ConfigError(
                 f"{table}: {key!r} names no rules",

@@ -327,7 +327,7 @@ def _known(parsed: ParsedRule, dialect: Dialect, further: bool) -> Known:
 def _named(parsed: ParsedRule) -> Named | None:
     """What a rule that is not read is called. None without a sid: a comment that only looks like a rule."""
     values = {option.name: option.value or "" for option in parsed.options}
-    if not values.get("sid", "").strip().isdigit():
+    if not values.get("sid", "").strip().isdecimal():
         return None
     return Named(
         _whole(values.get("gid", ""), 1),
@@ -340,7 +340,7 @@ def _named(parsed: ParsedRule) -> Named | None:
 
 def _whole(text: str, otherwise: int) -> int:
     text = text.strip()
-    return int(text) if text.isdigit() and len(text) < 11 else otherwise
+    return int(text) if text.isdecimal() and len(text) < 11 else otherwise
 
 
 def read_rule_file(path: Path) -> bytes:

@@ -126,7 +126,7 @@ def _fold_table() -> dict[int, str]:
     table = {}
     for code in range(256):
         character = chr(code).lower() if code < 128 else "\x80"
-        if character.isdigit():
+        if character.isdecimal():
             character = "0"
         elif character == "\r":
             character = ""

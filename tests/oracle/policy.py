@@ -16,8 +16,6 @@ import base64
 import gzip
 import hashlib
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
@@ -25,6 +23,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+
+import matcher
 
 from securedirect.config.model import AttackersTable
 from securedirect.rules import DEFAULT_RULES, RuleEntry, RuleService, load_rule_files
@@ -106,15 +106,8 @@ def judge(rules: RuleFiles, source: Path, folder: Path) -> None:
     rules.entries = {str(entry.sid): entry for entry in loaded}
     document = folder / "document.json"
     document.write_bytes(report.document)
-    program = os.environ.get("SECUREDIRECT_JUDGE")
-    cargo = ["cargo", "run", "--quiet", "--release", "-p", "sd-rules", "--example", "judge", "--"]
-    with source.open() as stdin:
-        command = [*([program] if program else cargo), str(document), "--actions"]
-        ran = subprocess.run(
-            command, stdin=stdin, stdout=subprocess.PIPE, check=True, text=True, cwd=CHECKOUT
-        )
-    for line in ran.stdout.splitlines():
-        found = dict(one.split(":") for one in line.partition("\t")[2].split())
+    for _, sids in matcher.judged(document, source, "--actions"):
+        found = dict(one.split(":") for one in sids)
         kept = {sid: action for sid, action in found.items() if sid[0] == "b" or sid in rules.entries}
         rules.matched.append(kept)
 

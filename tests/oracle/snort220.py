@@ -14,14 +14,14 @@ import argparse
 import base64
 import gzip
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import matcher
 
 from securedirect.rules import load_rule_files
 
@@ -87,23 +87,10 @@ def judge(rules: Path, name: str, folder: Path) -> dict[str, set[int]]:
     """Our sids for each request of a set, without those of the built-in rules."""
     source = folder / "requests.tsv"
     with source.open("w") as file:
-        for index, raw in requests_of(name):
-            file.write(f"{index}\t{raw.hex()}\n")
-    program = os.environ.get("SECUREDIRECT_JUDGE")
-    command = (
-        [program]
-        if program
-        else ["cargo", "run", "--quiet", "--release", "-p", "sd-rules", "--example", "judge", "--"]
-    )
-    with source.open() as stdin:
-        ran = subprocess.run(
-            [*command, str(rules)], stdin=stdin, stdout=subprocess.PIPE, check=True, text=True, cwd=CHECKOUT
-        )
-    found = {}
-    for line in ran.stdout.splitlines():
-        index, _, sids = line.partition("\t")
-        found[index] = {int(sid) for sid in sids.split() if sid[0] != "b"}
-    return found
+        file.writelines(matcher.lines(requests_of(name)))
+    return {
+        index: {int(sid) for sid in sids if sid[0] != "b"} for index, sids in matcher.judged(rules, source)
+    }
 
 
 def compare() -> tuple[dict[str, Compared], dict[tuple[str, int], list[str]], set[int]]:

@@ -19,9 +19,7 @@ import argparse
 import base64
 import gzip
 import json
-import os
 import re
-import subprocess
 import sys
 import tempfile
 import warnings
@@ -32,6 +30,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+import matcher
 import suricata
 import suricata_engine
 import suricata_requests
@@ -221,22 +220,14 @@ class Engines:
     def _ours(self, document: bytes, requests: dict[str, bytes]) -> tuple[dict[str, set[int]], set[str]]:
         path = self.folder / "document.json"
         path.write_bytes(document)
-        given = os.environ.get("SECUREDIRECT_JUDGE")
-        cargo = ["cargo", "run", "--quiet", "--release", "-p", "sd-rules", "--example", "judge", "--"]
-        ran = subprocess.run(
-            [*([given] if given else cargo), str(path)],
-            input="".join(f"{name}\t{request.hex()}\n" for name, request in requests.items()),
-            capture_output=True,
-            check=True,
-            text=True,
-            cwd=CHECKOUT,
-        )
+        source = self.folder / "requests.tsv"
+        with source.open("w") as file:
+            file.writelines(matcher.lines(requests.items()))
         found: dict[str, set[int]] = {}
         bound = set()
-        for line in ran.stdout.splitlines():
-            name, _, sids = line.partition("\t")
-            found[name] = {int(sid) for sid in sids.split() if sid[0] != "b"}
-            if {"b43", "b44", "b45"} & set(sids.split()):
+        for name, sids in matcher.judged(path, source):
+            found[name] = {int(sid) for sid in sids if sid[0] != "b"}
+            if {"b43", "b44", "b45"} & set(sids):
                 bound.add(name)
         return found, bound
 

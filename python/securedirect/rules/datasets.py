@@ -8,7 +8,6 @@ comma.
 from __future__ import annotations
 
 import base64
-import binascii
 import ipaddress
 from collections.abc import Iterable
 from pathlib import Path
@@ -87,10 +86,7 @@ def _entries(file: DataFile) -> list[dict[str, Any]]:
 
 def _bytes(value: str, values: str) -> bytes:
     if values == "string":
-        try:
-            return base64.b64decode(value, validate=True)
-        except binascii.Error as error:
-            raise ValueError(value) from error
+        return base64.b64decode(value, validate=True)
     if size := _HASHES.get(values):
         found = bytes.fromhex(value)
         if len(found) != size:

@@ -173,16 +173,9 @@ fn a_guard_keeps_its_segments_from_being_cleared() {
             wire.send(&segment_from(CLIENT, port, flags, if flags == SYN { 1000 } else { 1001 }, ack, &[], payload));
         }
         tables.install(&[Some(any_lines(guards(u32::from(port))))]);
-        let count = || (counter(&director, "cleared"), counter(&director, "travel_header"));
-        let before = count();
-        wire.send(&segment_from(CLIENT, port, ACK | PSH, 1001, 77, &[], REQUEST));
-        let began = Instant::now();
-        while count() == before && began.elapsed() < Duration::from_secs(2) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let after = count();
-        assert_eq!(after.0 + after.1, before.0 + before.1 + 1);
-        after.0 > before.0
+        is_cleared(&director, "travel_header", || {
+            wire.send(&segment_from(CLIENT, port, ACK | PSH, 1001, 77, &[], REQUEST))
+        })
     };
     let source = u32::from_be_bytes(CLIENT);
     let values = [source, 0, REQUEST.len() as u32, u32::from(ACK | PSH), 64, 0, 0, 0xffff, 77, 1001, 0];
@@ -219,21 +212,32 @@ fn only_a_source_whose_proof_is_outstanding_is_not_cleared() {
     let mut port = 40_000;
     let mut cleared = |source: [u8; 4]| {
         port += 1;
-        let before = (counter(&director, "cleared"), counter(&director, "travel_flow"));
-        for (flags, seq, ack, payload) in
-            [(SYN, 1000, 0, &b""[..]), (ACK, 1001, 77, b""), (ACK | PSH, 1001, 77, REQUEST)]
-        {
-            wire.send(&segment_from(source, port, flags, seq, ack, &[], payload));
-        }
-        std::thread::sleep(Duration::from_millis(50));
-        let after = (counter(&director, "cleared"), counter(&director, "travel_flow"));
-        assert_eq!(after.0 + after.1, before.0 + before.1 + 1);
-        after.0 > before.0
+        is_cleared(&director, "travel_flow", || {
+            for (flags, seq, ack, payload) in
+                [(SYN, 1000, 0, &b""[..]), (ACK, 1001, 77, b""), (ACK | PSH, 1001, 77, REQUEST)]
+            {
+                wire.send(&segment_from(source, port, flags, seq, ack, &[], payload));
+            }
+        })
     };
     assert!(cleared(CLIENT) && OTHERS.into_iter().all(&mut cleared));
     tables.hold(CLIENT, u64::MAX);
     assert!(!cleared(CLIENT) && OTHERS.into_iter().any(&mut cleared) && !cleared(CLIENT));
     director.detach().unwrap();
+}
+
+/// Whether the request that `send` sends is cleared, or travels for this reason.
+fn is_cleared(director: &Director, reason: &str, send: impl FnOnce()) -> bool {
+    let count = || (counter(director, "cleared"), counter(director, reason));
+    let before = count();
+    send();
+    let began = Instant::now();
+    while count() == before && began.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let after = count();
+    assert_eq!(after.0 + after.1, before.0 + before.1 + 1);
+    after.0 > before.0
 }
 
 /// The director of a site, at work.

@@ -6,6 +6,7 @@
 Mutates rules (those of tests/rules, the shipped ones, and the published sets beside the checkout when
 they are there): characters, options taken from other rules, repetitions. An input that breaks something is
 written to fuzz/regressions/rules_text, where tests/unit/rules/test_rules_fuzz.py finds it; exit status 1.
+Cut it down to what fails before it is kept: nothing of the published sets belongs into this repository.
 """
 
 from __future__ import annotations

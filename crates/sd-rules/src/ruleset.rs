@@ -360,7 +360,7 @@ struct Compiler<'a> {
     used: [bool; Buffer::COUNT],
     needs: Vec<Need>,
     asks_for_segments: bool,
-    found: Compiling<'a>,
+    compiling: Compiling<'a>,
     datasets: Datasets,
     stats: RuleSetStats,
 }
@@ -378,7 +378,7 @@ impl<'a> Compiler<'a> {
             used: [false; Buffer::COUNT],
             needs: Vec::new(),
             asks_for_segments: false,
-            found: Compiling::beside(others),
+            compiling: Compiling::beside(others),
             datasets: Datasets::default(),
             stats: RuleSetStats::default(),
         }
@@ -389,7 +389,7 @@ impl<'a> Compiler<'a> {
         if rule.options.len() > MAX_OPTIONS {
             return Err(format!("more than {MAX_OPTIONS} options"));
         }
-        let need = Need::of(&rule, |pcre| self.found.get(pcre).ok());
+        let need = Need::of(&rule, |pcre| self.compiling.get(pcre).ok());
         let mut texts: Vec<(Buffer, Vec<PartOption>)> = Vec::new();
         let mut tests = Vec::new();
         let mut fast: Option<Fast> = None;
@@ -482,9 +482,12 @@ impl<'a> Compiler<'a> {
                 option => option,
             };
             let names = variables.entry(buffer).or_default();
-            let mut made = Made { found: &mut self.found, datasets: &mut self.datasets, backtracking };
-            let option = part_option(option, rule.dialect, names, &mut made)?;
-            backtracking = made.backtracking;
+            let mut shared = Shared {
+                expressions: &mut self.compiling,
+                datasets: &mut self.datasets,
+                backtracking: &mut backtracking,
+            };
+            let option = part_option(option, rule.dialect, names, &mut shared)?;
             match texts.iter_mut().find(|(of, _)| *of == buffer) {
                 Some((_, list)) => list.push(option),
                 None => texts.push((buffer, vec![option])),
@@ -571,11 +574,8 @@ impl<'a> Compiler<'a> {
         dialect: Dialect,
         backtracking: &mut usize,
     ) -> Result<Vec<PartOption>, String> {
-        let mut names = Names::default();
-        let mut made = Made { found: &mut self.found, datasets: &mut self.datasets, backtracking: *backtracking };
-        let options = part_options(options, dialect, &mut names, &mut made)?;
-        *backtracking = made.backtracking;
-        Ok(options)
+        let mut shared = Shared { expressions: &mut self.compiling, datasets: &mut self.datasets, backtracking };
+        part_options(options, dialect, &mut Names::default(), &mut shared)
     }
 
     fn finish(mut self, service: Service) -> RuleSet {
@@ -620,7 +620,7 @@ impl<'a> Compiler<'a> {
             decoders: Decoder::TABLE.iter().map(|row| row.2).collect(),
             needs: self.needs,
             asks_for_segments: self.asks_for_segments,
-            expressions: self.found.expressions,
+            expressions: self.compiling.expressions,
             datasets: self.datasets,
             stats: self.stats,
         }
@@ -674,22 +674,22 @@ fn packet_test(option: &RuleOption) -> Result<Option<PacketTest>, String> {
 }
 
 /// What the compiled options of a rule share with those of others.
-struct Made<'a, 'b> {
-    found: &'a mut Compiling<'b>,
+struct Shared<'a, 'b> {
+    expressions: &'a mut Compiling<'b>,
     datasets: &'a mut Datasets,
-    backtracking: usize,
+    backtracking: &'a mut usize,
 }
 
 fn part_options(
     options: Vec<RuleOption>,
     dialect: Dialect,
     names: &mut Names,
-    made: &mut Made<'_, '_>,
+    shared: &mut Shared<'_, '_>,
 ) -> Result<Vec<PartOption>, String> {
     if options.len() > MAX_OPTIONS {
         return Err(format!("more than {MAX_OPTIONS} options"));
     }
-    options.into_iter().map(|inner| part_option(inner, dialect, names, made)).collect()
+    options.into_iter().map(|inner| part_option(inner, dialect, names, shared)).collect()
 }
 
 /// An option on a buffer as the matcher evaluates it; `names` are the values that the options before it take there.
@@ -697,13 +697,13 @@ fn part_option(
     option: RuleOption,
     dialect: Dialect,
     names: &mut Names,
-    made: &mut Made<'_, '_>,
+    shared: &mut Shared<'_, '_>,
 ) -> Result<PartOption, String> {
     Ok(match option {
         RuleOption::Content(content) => PartOption::Content(Content::new(content, dialect, names)?),
         RuleOption::Pcre(pcre) => {
-            let expression = made.found.get(&pcre)?.expression;
-            made.backtracking += usize::from(expression.backtracks());
+            let expression = shared.expressions.get(&pcre)?.expression;
+            *shared.backtracking += usize::from(expression.backtracks());
             PartOption::Pcre { expression, relative: pcre.relative, negated: pcre.negated }
         }
         RuleOption::Urilen(length) | RuleOption::Bsize(length) => {
@@ -715,12 +715,12 @@ fn part_option(
             let more = usize::from(relative && value.varies() && dialect != Dialect::Suricata);
             PartOption::DataAt { value, more, relative, negated }
         }
-        RuleOption::Dataset(lookup) => PartOption::Dataset(Lookup::new(&lookup, made.datasets)),
+        RuleOption::Dataset(lookup) => PartOption::Dataset(Lookup::new(&lookup, shared.datasets)),
         RuleOption::ByteTest(option) => PartOption::Byte(ByteOption::test(&option, dialect, names)?),
         RuleOption::ByteJump(option) => PartOption::Byte(ByteOption::jump(&option, dialect, names)?),
         RuleOption::ByteExtract(option) => PartOption::Byte(ByteOption::extract(&option, dialect, names)?),
         RuleOption::Base64 { bytes, offset, relative, options, .. } => {
-            let options = part_options(options, dialect, names, made)?.into_boxed_slice();
+            let options = part_options(options, dialect, names, shared)?.into_boxed_slice();
             PartOption::Base64 {
                 bytes: bytes.map_or(usize::MAX, |bytes| bytes as usize),
                 offset: offset as usize,
@@ -732,7 +732,7 @@ fn part_option(
             if steps.len() > MAX_OPTIONS {
                 return Err(format!("more than {MAX_OPTIONS} options"));
             }
-            let options = part_options(options, dialect, names, made)?.into_boxed_slice();
+            let options = part_options(options, dialect, names, shared)?.into_boxed_slice();
             PartOption::Transform { steps: Transforms::new(steps)?, options }
         }
         _ => return Err("a test of a segment or of state inside another option".into()),

@@ -19,6 +19,16 @@ pub enum View {
     Made(Span),
 }
 
+impl View {
+    fn of<'a>(self, data: &'a [u8], made: &'a [u8]) -> Option<&'a [u8]> {
+        match self {
+            View::Absent => None,
+            View::Sent(span) => Some(span.of(data)),
+            View::Made(span) => Some(span.of(made)),
+        }
+    }
+}
+
 /// Bytes of all readings of a URI; only one that is long and odd in many ways has more.
 const MAX_READINGS: usize = 512 << 10;
 /// So often what is still encoded is decoded again.
@@ -135,11 +145,7 @@ impl Buffers {
             None if form == 0 => self.views[buffer as usize],
             None => self.decoded_header,
         };
-        match view {
-            View::Absent => None,
-            View::Sent(span) => Some(span.of(data)),
-            View::Made(span) => Some(span.of(&self.made)),
-        }
+        view.of(data, &self.made)
     }
 
     fn sent(&mut self, buffer: Buffer, span: Span) {
@@ -383,15 +389,10 @@ impl Buffers {
     /// An empty header names none.
     fn host_of_header(&mut self, data: &[u8]) {
         self.source.clear();
-        let raw = match self.views[Buffer::HttpRawHost as usize] {
-            View::Absent => return,
-            View::Sent(span) => span.of(data),
-            View::Made(span) => span.of(&self.made),
-        };
-        if raw.is_empty() {
-            return;
+        match self.views[Buffer::HttpRawHost as usize].of(data, &self.made) {
+            None | Some([]) => return,
+            Some(raw) => self.source.extend(strip_port(raw).iter().map(u8::to_ascii_lowercase)),
         }
-        self.source.extend(strip_port(raw).iter().map(u8::to_ascii_lowercase));
         let start = self.made.len();
         self.made.extend_from_slice(&self.source);
         self.views[Buffer::HttpHost as usize] = View::Made(Span::new(start, self.made.len()));
@@ -541,11 +542,7 @@ impl Buffers {
     }
 
     fn decode_header(&mut self, data: &[u8]) {
-        let text = match self.views[Buffer::HttpHeaderSnort3 as usize] {
-            View::Absent => return,
-            View::Sent(span) => span.of(data),
-            View::Made(span) => span.of(&self.made),
-        };
+        let Some(text) = self.views[Buffer::HttpHeaderSnort3 as usize].of(data, &self.made) else { return };
         if memchr::memchr(b'%', text).is_some() {
             self.source.clear();
             self.source.extend_from_slice(text);

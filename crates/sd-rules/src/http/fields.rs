@@ -59,7 +59,7 @@ impl Fields {
         fields
     }
 
-    /// Some name stands twice.
+    /// Some name stands twice, or looks as if it did.
     pub fn repeats(&self) -> bool {
         !self.order.is_empty()
     }

@@ -41,7 +41,7 @@
 
 /*
  * A question about a segment: whether a number of its headers is in a range. The next one is "hit" or "miss", always a
- * later one; behind the last one nothing stands against clearing, and SD_TRAVELS (more than there are) does.
+ * later one; behind the last one nothing stands against clearing, and further on the segment travels.
  */
 struct sd_guard {
 	__u32 low;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sd_io::abi::{Guard, CLEAR_ENTRIES};
 use sd_io::clearing::{Automaton, Judge, SharedClearing};
-use sd_rules::clearing::{Refused, Tables, Test, Verdict, Why};
+use sd_rules::clearing::{Refused, Tables, Test, Verdict, Why, FLAGS};
 use sd_rules::{Decoder, Limits, PacketFacts, RuleId, RuleSet, RuleState, Scratch, Segment, Step, Transaction};
 use serde_json::{json, Value};
 
@@ -15,8 +15,6 @@ use crate::travelled::{self, Known};
 
 /// The kernel runs a program on what fits into a page, without its headroom and tail.
 const TEST_RUN: usize = 3000;
-/// Of the segments that are cleared: ACK, alone or with PSH.
-const FLAGS: [u8; 2] = [0x10, 0x18];
 
 fn automaton(tables: &Tables) -> Automaton<'_> {
     let Tables { classes, entries, start, line, .. } = tables;
@@ -142,16 +140,18 @@ impl Clearing {
             Some(Why::Guarded(ids)) => (Why::Guarded(Vec::new()).to_string(), named(&ids)),
             Some(why) => (why.to_string(), Vec::new()),
         };
+        let cleared = why.is_empty();
         let mut kernel = None;
         if let Some(judge) = self.kernel.as_ref().filter(|_| frames[0].len() < TEST_RUN) {
+            let mut agrees = true;
             for (frame, packet) in frames.iter().zip(&packets) {
-                let same = twice(judge, frame)? == (self.tables.judge(packet) == Verdict::Cleared);
-                kernel = Some(kernel.unwrap_or(true) && same);
+                agrees &= twice(judge, frame)? == (self.tables.judge(packet) == Verdict::Cleared);
             }
-            kernel = kernel.map(|same| same == why.is_empty());
+            // One segment of which it says something else is told by the contrary.
+            kernel = Some(if agrees { cleared } else { !cleared });
         }
         let matches = matches(&self.rules, &mut self.scratch, &packets);
-        Ok(Judged { cleared: why.is_empty(), why, sids, matches, kernel })
+        Ok(Judged { cleared, why, sids, matches, kernel })
     }
 
     /// Nanoseconds that XDP takes for each of these, which must be cleared; none where the kernel cannot.

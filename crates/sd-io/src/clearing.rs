@@ -95,26 +95,23 @@ impl SharedClearing {
                 }
             }
             let place = offset_of!(Clearing, begin) + service * size_of::<abi::Begin>();
-            for (field, value) in [
-                (offset_of!(abi::Begin, start), begin.start),
-                (offset_of!(abi::Begin, line), begin.line),
-                (offset_of!(abi::Begin, guards), begin.guards),
-            ] {
-                if let Some(to) = self.control.u32(place + field) {
-                    to.store(value, Ordering::Relaxed);
-                }
-            }
+            self.put(place + offset_of!(abi::Begin, start), begin.start);
+            self.put(place + offset_of!(abi::Begin, line), begin.line);
+            self.put(place + offset_of!(abi::Begin, guards), begin.guards);
         }
         sequence.store(odd + 1, Ordering::Release);
         left_out
     }
 
-    fn write_guard(&self, place: usize, guard: &abi::Guard) {
-        for (field, value) in [(offset_of!(abi::Guard, low), guard.low), (offset_of!(abi::Guard, span), guard.span)] {
-            if let Some(to) = self.control.u32(place + field) {
-                to.store(value, Ordering::Relaxed);
-            }
+    fn put(&self, place: usize, value: u32) {
+        if let Some(to) = self.control.u32(place) {
+            to.store(value, Ordering::Relaxed);
         }
+    }
+
+    fn write_guard(&self, place: usize, guard: &abi::Guard) {
+        self.put(place + offset_of!(abi::Guard, low), guard.low);
+        self.put(place + offset_of!(abi::Guard, span), guard.span);
         for (field, value) in [
             (offset_of!(abi::Guard, field), guard.field),
             (offset_of!(abi::Guard, hit), guard.hit),

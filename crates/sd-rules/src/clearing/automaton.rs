@@ -446,18 +446,16 @@ impl Build {
             let area = self.grammar.area(context);
             for class in 0..width {
                 let (to, once) = self.grammar.next(context, self.class_bytes[class].0);
+                let begins_agent = area == Region::Header && self.grammar.area(to) == Region::Agent;
                 let entry = match to {
                     DEAD => 0,
                     _ => match (self.searched(area, node, class as u8), to) {
                         (HIT, _) => 0,
                         // All lines begin alike: no piece goes on after a line end that it does not begin with.
                         (_, LINE) => self.line,
-                        (_, to) if area == Region::Header && self.grammar.area(to) == Region::Agent && agent == HIT => {
-                            0
-                        }
+                        _ if begins_agent && agent == HIT => 0,
                         (node, to) => {
                             let flags = u32::from(once) << FLAG_BITS | self.search(area).marks[node as usize];
-                            let begins_agent = area == Region::Header && self.grammar.area(to) == Region::Agent;
                             place((to, if begins_agent { agent } else { node }), &mut queue) | flags
                         }
                     },

@@ -20,3 +20,4 @@ mod text;
 pub use automaton::{Clearing, Refused, Tables, Verdict, Why, FLAG_BITS, HOST_SEEN, STATE_MASK};
 pub use guards::{Test, TESTS};
 pub(crate) use needs::Need;
+pub use needs::FLAGS;

@@ -97,23 +97,10 @@ impl Need {
                 RuleOption::Transform { buffer, .. } if may_be_absent(rule, *buffer) => continue,
                 RuleOption::Content(content) => of_content(rule, content),
                 RuleOption::Pcre(pcre) if !pcre.negated => {
-                    let Some(Known { required, in_line, .. }) = known(pcre) else { continue };
-                    let everywhere = of_pcre(rule.dialect, pcre, required.as_deref(), 0);
-                    match in_line {
-                        Some(part) if rule.dialect.buffer(pcre.buffer) == Buffer::Raw => {
-                            least = least.max(part.0);
-                            let over = LONG.into_iter().rev().find(|long| part.0 >= *long).unwrap_or(0);
-                            match (everywhere, of_pcre(rule.dialect, pcre, Some(&part.1), over)) {
-                                (Offer::Choice(one), Offer::Choice(other)) if one.bits >= other.bits => {
-                                    Offer::Choice(one)
-                                }
-                                (Offer::Choice(one), Offer::Nothing) => Offer::Choice(one),
-                                (Offer::Impossible, _) => Offer::Impossible,
-                                (_, other) => other,
-                            }
-                        }
-                        _ => everywhere,
-                    }
+                    let Some(known) = known(pcre) else { continue };
+                    let (offer, bytes) = of_expression(rule.dialect, pcre, &known);
+                    least = least.max(bytes);
+                    offer
                 }
                 RuleOption::Transform { buffer, steps, options } => of_transformed(rule, *buffer, steps, options),
                 RuleOption::Flowbits { command: BitCommand::Isset, bits, .. } => {
@@ -541,6 +528,24 @@ fn lines(text: &[u8]) -> Vec<Vec<u8>> {
         out.push(line);
     }
     out
+}
+
+/// The better of what stands anywhere in a match and what stands in a part of it in one line; and so many bytes it matches
+/// at least.
+fn of_expression(dialect: Dialect, pcre: &Pcre, known: &Known) -> (Offer, usize) {
+    let everywhere = of_pcre(dialect, pcre, known.required.as_deref(), 0);
+    let Some((bytes, literals)) = known.in_line.as_deref().filter(|_| dialect.buffer(pcre.buffer) == Buffer::Raw)
+    else {
+        return (everywhere, 0);
+    };
+    let over = LONG.into_iter().rev().find(|long| bytes >= long).unwrap_or(0);
+    let offer = match (everywhere, of_pcre(dialect, pcre, Some(literals), over)) {
+        (Offer::Choice(one), Offer::Choice(other)) if one.bits >= other.bits => Offer::Choice(one),
+        (Offer::Choice(one), Offer::Nothing) => Offer::Choice(one),
+        (Offer::Impossible, _) => Offer::Impossible,
+        (_, other) => other,
+    };
+    (offer, *bytes)
 }
 
 /// `over`: a line that matches has more bytes.
